@@ -1,0 +1,77 @@
+"""BinaryConv2d: a 2-D convolution of binary activations with binary weights."""
+from typing import Union
+
+import torch
+from torch import Tensor, nn
+
+from ..registry import MODELS
+from .base import ActivationForm, WeightForm, build_binarizer
+
+Size2d = Union[int, tuple[int, int]]
+
+
+@MODELS.register_module()
+class BinaryConv2d(nn.Conv2d):
+    """y = scale_output(conv2d(binary_input(x), binary_weight(), bias)).
+
+    Takes the place of ``nn.Conv2d`` anywhere; in MM modules by
+    ``conv_cfg=dict(type='cmim_mm.BinaryConv2d', binarizer='IRNet')``. Stride,
+    padding, dilation, groups, bias and padding_mode mean what they mean there.
+    Zero padding pads the binary tensor and contributes 0, neither -1 nor +1.
+    ``weight`` is the latent, real-valued weight; the optimizer trains it.
+
+    What comes before matters: after a ReLU no input is negative, so most
+    methods would see +1 everywhere. Use Hardtanh or PReLU there.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode,
+            device, dtype: as in ``nn.Conv2d``, but without a bias by default.
+        binarizer: name of the method, or ``dict(type=name, **its arguments)``.
+
+    Shape:
+        x (N, C, H, W) -> y (N, O, H', W').
+
+    Raises:
+        KeyError: an unknown binarizer; the message lists the valid names.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Size2d, stride: Size2d = 1,
+                 padding: Union[Size2d, str] = 0, dilation: Size2d = 1, groups: int = 1, bias: bool = False,
+                 padding_mode: str = 'zeros', binarizer: Union[str, dict] = 'ReActNet',
+                 device: Union[torch.device, str, None] = None,
+                 dtype: Union[torch.dtype, None] = None) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
+                         padding_mode, device=device, dtype=dtype)
+        self.binarizer = build_binarizer(binarizer, in_channels, self.weight)
+
+    def init_weights(self) -> None:
+        """Sets the binarizer's own parameters from the weights; MMEngine calls it after ``init_cfg``.
+
+        mmcv's ConvModule leaves the weights of a layer that has this method at torch's initialization.
+        """
+        self.binarizer.init_parameters(self.weight.detach())
+
+    def binary_weight(self) -> Tensor:
+        """What the convolution multiplies with, (O, I/g, kh, kw): two values for each output channel."""
+        return self.binarizer.binarize_weight(self.weight).to(self.weight.dtype)
+
+    def binary_input(self, x: Tensor) -> Tensor:
+        """What the convolution gets for x, (N, C, H, W), before padding: two values."""
+        return self.binarizer.binarize_activation(x).to(x.dtype)
+
+    def weight_form(self) -> WeightForm:
+        """``binary_weight()`` as scale * sign + offset."""
+        return self.binarizer.weight_form(self.weight)
+
+    def activation_form(self, x: Tensor) -> ActivationForm:
+        """``binary_input(x)`` as scale * b(x - threshold) + offset."""
+        return self.binarizer.activation_form(x)
+
+    def start_epoch(self) -> None:
+        """What the method does once an epoch; nothing in eval mode, so a frozen layer stays as it is."""
+        if self.training:
+            self.binarizer.start_epoch(self.weight.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self._conv_forward(self.binary_input(x), self.binary_weight(), self.bias)
+        return self.binarizer.scale_output(y)

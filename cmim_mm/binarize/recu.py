@@ -1,0 +1,61 @@
+"""ReCU (Xu et al. 2021)."""
+import math
+
+import torch
+from torch import Tensor
+
+from ..registry import BINARIZERS
+from .base import OutputScale, WeightForm
+from .functions import at_least_float32, correction, mean_abs, polynomial_sign, ste
+
+
+@BINARIZERS.register_module()
+class ReCU(OutputScale):
+    """Weights clamped so that those far from zero can still change their sign (rectified clamp unit).
+
+    - Weight: w0 = w - mean_o, w1 = 2 sqrt(2) w0 / sqrt(var_o(w0) + 1e-5),
+      Q = -mean |w1| ln(2 - 2 tau) over the layer (constant);
+      b(clamp(w1, -Q, Q)), straight through b, gradient through the rest.
+      tau(p) = A e^p + B runs from tau_start to tau_end.
+    - Activation: z = a / sqrt(var + 1e-5) in training, var over (C, H, W) of
+      each image; b(z), db/dz = max(0, 2 - 2|z|).
+    - Output times alpha_o.
+
+    Xu et al., ReCU: Reviving the Dead Weights in Binary Neural Networks,
+    ICCV 2021.
+
+    Args:
+        tau_start: tau at progress 0, above 0.5.
+        tau_end: tau at progress 1, below 1.
+
+    Attributes:
+        alpha: (O, 1, 1), learned, starts at mean |w_o|.
+    """
+    block = 'bireal'
+
+    def __init__(self, in_channels: int, weight_shape: tuple[int, int, int, int],
+                 tau_start: float = 0.85, tau_end: float = 0.99) -> None:
+        super().__init__(in_channels, weight_shape)
+        if not 0.5 < tau_start <= tau_end < 1:
+            raise ValueError(
+                f'tau_start={tau_start}, tau_end={tau_end}: expected 0.5 < tau_start <= tau_end < 1')
+        self.tau_start, self.tau_end = tau_start, tau_end
+
+    def tau(self) -> Tensor:
+        """The quantile at the current progress, 0-dimensional."""
+        slope = (self.tau_end - self.tau_start) / (math.e - 1)
+        return slope * (self.progress.exp() - 1) + self.tau_start
+
+    def weight_form(self, w: Tensor) -> WeightForm:
+        w = at_least_float32(w)
+        w0 = w - w.mean((1, 2, 3), keepdim=True)
+        variance = w0.var((1, 2, 3), correction=correction(w0), keepdim=True)
+        w1 = w0 * (2 * math.sqrt(2)) / (variance + 1e-5).sqrt()
+        bound = -mean_abs(w1).mean() * torch.log(2 - 2 * self.tau())
+        return WeightForm(ste(torch.clamp(w1, -bound, bound)))
+
+    def binarize_activation(self, x: Tensor) -> Tensor:
+        if self.training:
+            x = at_least_float32(x)
+            x = x / (x.var((1, 2, 3), correction=correction(x), keepdim=True) + 1e-5).sqrt()
+        return polynomial_sign(x)
