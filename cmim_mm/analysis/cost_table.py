@@ -1,0 +1,74 @@
+"""A :class:`Cost` as text, Markdown, CSV or JSON."""
+import csv
+import io
+import json
+from typing import Callable
+
+from .cost import Cost
+
+COLUMNS = ('name', 'type', 'input_bits', 'weight_bits', 'params', 'flops', 'bops', 'ops', 'bytes')
+
+
+def format_cost(cost: Cost, style: str = 'table') -> str:
+    """Table of all layers with a last row of totals.
+
+    Args:
+        cost: What :func:`model_cost` returned.
+        style: 'table', 'markdown', 'csv' or 'json'.
+
+    Raises:
+        ValueError: Another style.
+    """
+    if style not in STYLES:
+        raise ValueError(f'unknown style {style!r}; valid are {", ".join(STYLES)}')
+    return STYLES[style](cost)
+
+
+def _rows(cost: Cost) -> list[dict]:
+    rows = [{key: getattr(layer, key) for key in COLUMNS} for layer in cost.layers]
+    return [*rows, dict(dict.fromkeys(COLUMNS, ''), name='total', **cost.total)]
+
+
+def _csv(cost: Cost) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(_rows(cost))
+    return text.getvalue()
+
+
+def _json(cost: Cost) -> str:
+    *layers, _ = _rows(cost)
+    report = dict(input_shape=cost.input_shape, total=cost.total, layers=layers)
+    return json.dumps(report, indent=2) + '\n'
+
+
+def _markdown(cost: Cost) -> str:
+    header, *cells = _cells(cost)
+    lines = [header, ['---'] * 2 + ['---:'] * (len(COLUMNS) - 2), *cells]
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+
+
+def _table(cost: Cost) -> str:
+    cells = _cells(cost)
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ['  '.join(text.ljust(w) if i < 2 else text.rjust(w)
+                       for i, (text, w) in enumerate(zip(line, widths))) for line in cells]
+    rule = '-' * len(lines[0])
+    shape = ' x '.join(map(str, cost.input_shape))
+    note = f'One image of {shape}; OPs = FLOPs + BOPs / 64; 1 bit a binary weight, 32 any other parameter.'
+    return '\n'.join([lines[0], rule, *lines[1:-1], rule, lines[-1], note]) + '\n'
+
+
+def _cells(cost: Cost) -> list[list[str]]:
+    """Counts and bytes with separators, operations as powers of ten."""
+
+    def cell(key: str, value) -> str:
+        if key in ('params', 'bytes'):
+            return f'{value:,.0f}'
+        return f'{value:.3e}' if key in ('flops', 'bops', 'ops') and value else str(value)
+
+    return [list(COLUMNS), *([cell(key, row[key]) for key in COLUMNS] for row in _rows(cost))]
+
+
+STYLES: dict[str, Callable[[Cost], str]] = dict(table=_table, markdown=_markdown, csv=_csv, json=_json)

@@ -1,0 +1,3 @@
+from .resnet import BinaryResNet
+
+__all__ = ['BinaryResNet']

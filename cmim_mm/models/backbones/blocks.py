@@ -1,0 +1,135 @@
+"""Residual blocks of binary and full-precision ResNets.
+
+Every block is built as ``Block(in_channels, channels, conv, norm_cfg, stride, dilation, shortcut)``, where
+``conv`` makes its 3x3 convolutions (a class or a partial with nn.Conv2d's arguments) and ``shortcut``
+fits the input to the output. ``convs`` counts its convolutions, so that a stage of a given depth holds as
+many of them with any block. ``stem_act`` is what follows the first norm of the network: a ReLU there, or
+anywhere before a binary convolution, would turn each of its inputs into +1.
+"""
+from typing import Callable, Optional
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule, Sequential
+from torch import Tensor, nn
+
+
+class RPReLU(nn.Module):
+    """PReLU between two learned shifts a channel: prelu(x + shift_in) + shift_out (ReActNet, eq. 3).
+
+    (N, C, H, W) -> (N, C, H, W). Source: arXiv 2003.03488.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shift_in = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.prelu = nn.PReLU(channels)
+        self.shift_out = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.prelu(x + self.shift_in) + self.shift_out
+
+
+class Maxout(nn.Module):
+    """Learned slopes a channel: gamma_pos * relu(x) - gamma_neg * relu(-x) (AdaBin).
+
+    (N, C, H, W) -> (N, C, H, W). Source: arXiv 2208.08084.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma_pos = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.gamma_neg = nn.Parameter(torch.full((1, channels, 1, 1), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gamma_pos * x.relu() - self.gamma_neg * (-x).relu()
+
+
+class PlainBlock(BaseModule):
+    """Two convolutions under one shortcut: y = act(bn2(conv2(act(bn1(conv1(x))))) + shortcut(x)).
+
+    The activation is Hardtanh; between two convolutions the order is BN, Hardtanh, sign, as XNOR-Net
+    (arXiv 1603.05279) asks.
+    """
+    convs = 2
+    stem_act = nn.Hardtanh
+    act = nn.Hardtanh
+
+    def __init__(self, in_channels: int, channels: int, conv: Callable[..., nn.Module], norm_cfg: dict,
+                 stride: int = 1, dilation: int = 1, shortcut: Optional[nn.Module] = None) -> None:
+        super().__init__()
+        same = dict(padding=dilation, dilation=dilation, bias=False)
+        self.conv1 = conv(in_channels, channels, 3, stride=stride, **same)
+        self.bn1 = build_norm_layer(norm_cfg, channels)[1]
+        self.conv2 = conv(channels, channels, 3, **same)
+        self.bn2 = build_norm_layer(norm_cfg, channels)[1]
+        self.nonlinear = self.act()
+        self.downsample = shortcut or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride))."""
+        out = self.nonlinear(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return self.nonlinear(out + self.downsample(x))
+
+
+class BasicBlock(PlainBlock):
+    """The full-precision block of ResNet-18 and -34 (arXiv 1512.03385)."""
+    stem_act = nn.ReLU
+    act = nn.ReLU
+
+
+class BiRealBlock(BaseModule):
+    """One convolution under its own full-precision shortcut: y = act(bn1(conv1(x)) + shortcut(x)).
+
+    Bi-Real (arXiv 1808.00278) has no activation here.
+    """
+    convs = 1
+    stem_act = nn.Identity
+
+    def __init__(self, in_channels: int, channels: int, conv: Callable[..., nn.Module], norm_cfg: dict,
+                 stride: int = 1, dilation: int = 1, shortcut: Optional[nn.Module] = None) -> None:
+        super().__init__()
+        self.conv1 = conv(in_channels, channels, 3, stride=stride, padding=dilation, dilation=dilation,
+                          bias=False)
+        self.bn1 = build_norm_layer(norm_cfg, channels)[1]
+        self.nonlinear = self.act(channels)
+        self.downsample = shortcut or nn.Identity()
+
+    @staticmethod
+    def act(channels: int) -> nn.Module:
+        return nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride))."""
+        return self.nonlinear(self.bn1(self.conv1(x)) + self.downsample(x))
+
+
+class ReActBlock(BiRealBlock):
+    """Bi-Real's block with an RPReLU after the sum (ReActNet, arXiv 2003.03488).
+
+    Its RSign belongs to the binarizer of the convolution.
+    """
+    act = RPReLU
+
+
+class MaxoutBlock(BiRealBlock):
+    """Bi-Real's block with a Maxout after the sum (AdaBin, arXiv 2208.08084)."""
+    act = Maxout
+
+
+#: Names of the binary blocks for ``BinaryResNet(block=...)``.
+BLOCKS = dict(plain=PlainBlock, bireal=BiRealBlock, react=ReActBlock, maxout=MaxoutBlock)
+
+
+def full_shortcut(in_channels: int, channels: int, stride: int, conv: Callable[..., nn.Module],
+                  norm_cfg: dict) -> Sequential:
+    """Average pool, 1x1 convolution, norm: the downsample of Bi-Real and ReActNet.
+
+    The last window of an odd size holds what is left of it, which matches the 3x3 convolution's
+    ceil(H / stride). Where dilation replaces the stride, an identity keeps the pool's place, so that
+    checkpoints fit any output stride.
+    """
+    pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+    return Sequential(pool, conv(in_channels, channels, 1, bias=False),
+                      build_norm_layer(norm_cfg, channels)[1])

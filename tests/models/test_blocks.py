@@ -1,0 +1,82 @@
+"""ReActNet's block against its reference implementation; activations; shortcuts."""
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cmim_mm.binarize import BinaryConv2d
+from cmim_mm.models.backbones.blocks import BLOCKS, Maxout, ReActBlock, RPReLU, full_shortcut
+
+GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
+#: Prefix of a reference name -> ours; all others are the same.
+RENAMED = {
+    'move0.bias': 'conv1.binarizer.shift', 'binary_conv.': 'conv1.', 'move1.bias': 'nonlinear.shift_in',
+    'prelu.': 'nonlinear.prelu.', 'move2.bias': 'nonlinear.shift_out',
+}
+
+
+def ours(name):
+    for prefix, new in RENAMED.items():
+        if name.startswith(prefix):
+            return name.replace(prefix, new)
+    return name
+
+
+def assert_close(actual, expected, what):
+    assert actual.shape == expected.shape, what
+    error = (actual - expected).abs().max() / expected.abs().max().clamp_min(1e-30)
+    assert error <= 1e-5, f'{what}: relative error {error:.2e}'
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+def test_react_block_matches_the_reference(stride):
+    with np.load(GOLDEN / f'reactnet_block_stride{stride}.npz') as arrays:
+        data = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    conv = partial(BinaryConv2d, binarizer='ReActNet')
+    channels = data['state.binary_conv.weight'].shape[0]
+    shortcut = full_shortcut(16, channels, stride, nn.Conv2d, dict(type='BN')) if stride > 1 else None
+    block = ReActBlock(16, channels, conv, dict(type='BN'), stride=stride, shortcut=shortcut)
+    state = {ours(key[len('state.'):]): value for key, value in data.items() if key.startswith('state.')}
+    missing, unexpected = block.load_state_dict(state, strict=False)
+    assert missing == ['conv1.binarizer.progress'] and not unexpected
+    x = data['input'].requires_grad_()
+    output = block(x)
+    output.backward(data['grad_output'])
+    assert_close(output, data['output'], 'output')
+    assert_close(x.grad, data['grad_input'], 'gradient of the input')
+    parameters = dict(block.named_parameters())
+    gradients = {ours(key[len('grad.'):]): value for key, value in data.items() if key.startswith('grad.')}
+    assert gradients.keys() == parameters.keys()
+    for name, gradient in gradients.items():
+        assert_close(parameters[name].grad, gradient, name)
+
+
+def test_rprelu_and_maxout_by_hand():
+    x = torch.tensor([-2.0, 3.0]).view(1, 1, 1, 2)
+    rprelu = RPReLU(1)
+    rprelu.shift_in.data.fill_(1.0)
+    rprelu.shift_out.data.fill_(0.5)
+    assert rprelu(x).flatten().tolist() == [-0.25 + 0.5, 4.5]
+    maxout = Maxout(1)
+    maxout.gamma_pos.data.fill_(2.0)
+    maxout.gamma_neg.data.fill_(3.0)
+    assert maxout(x).flatten().tolist() == [-6.0, 6.0]
+
+
+@pytest.mark.parametrize('name', BLOCKS)
+@pytest.mark.parametrize('size', [(8, 8), (7, 5), (1, 2)])
+def test_odd_sizes_round_up(name, size):
+    conv = partial(BinaryConv2d, binarizer='BiReal')
+    shortcut = full_shortcut(4, 6, 2, nn.Conv2d, dict(type='BN'))
+    block = BLOCKS[name](4, 6, conv, dict(type='BN'), stride=2, shortcut=shortcut).eval()
+    y = block(torch.randn(2, 4, *size))
+    assert y.shape == (2, 6, (size[0] + 1) // 2, (size[1] + 1) // 2)
+
+
+def test_odd_pool_averages_what_is_there():
+    pool = full_shortcut(1, 1, 2, nn.Conv2d, dict(type='BN'))[0]
+    x = torch.arange(9.0).view(1, 1, 3, 3)
+    assert pool(x).flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
