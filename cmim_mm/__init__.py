@@ -1,0 +1,12 @@
+"""cmim_mm: binary neural networks with CMIM for dense prediction, on MMEngine."""
+from .compat import check_versions, install_ops_stand_in
+from .version import __version__
+
+check_versions()
+install_ops_stand_in()
+
+from . import checkpoint  # noqa: E402  (needs the versions that were just checked)
+
+checkpoint.install()
+
+__all__ = ['__version__']

@@ -1,0 +1,39 @@
+"""Writing a file so that a kill at any moment leaves either the old one or the new one."""
+import os
+from pathlib import Path
+from typing import Union
+
+from mmengine.fileio import LocalBackend, register_backend
+
+#: Ending of a file that is being written; what a killed process leaves behind.
+PARTIAL = '.partial'
+
+
+def write_atomically(data: bytes, path: Union[str, Path]) -> None:
+    """Writes beside ``path``, flushes to the disk, then renames over it (making the folder if need be)."""
+    partial = f'{path}{PARTIAL}'
+    os.makedirs(os.path.dirname(partial) or '.', exist_ok=True)
+    with open(partial, 'wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def remove_partial_files(folder: Union[str, Path]) -> None:
+    """Removes what a killed process left half-written in a folder (which need not exist)."""
+    for path in Path(folder).glob(f'*{PARTIAL}'):
+        path.unlink()
+
+
+class AtomicBackend(LocalBackend):
+    """MMEngine's local files with atomic writes: ``backend_args=dict(backend='atomic')``."""
+
+    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        write_atomically(obj, filepath)
+
+    def put_text(self, obj: str, filepath: Union[str, Path], encoding: str = 'utf-8') -> None:
+        write_atomically(obj.encode(encoding), filepath)
+
+
+register_backend('atomic', AtomicBackend, force=True)

@@ -1,0 +1,174 @@
+"""What the command-line tools share: arguments, the config they end in, tables, and how they fail.
+
+A tool is ``main(argv=None)`` run by :func:`run`. Mistakes of the user (a missing file, an unknown key or
+type, a value out of range, an unsafe checkpoint) end in one message on stderr and exit status 1; argparse
+answers wrong arguments with status 2; anything else is a bug and keeps its traceback.
+"""
+import argparse
+import difflib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from mmengine.config import Config, DictAction
+from mmengine.registry import DATASETS, RUNNERS, init_default_scope
+from mmengine.runner import Runner
+
+from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
+from cmim_mm.datasets.layout import DataError
+from cmim_mm.engine.distributed import setup_launcher
+
+
+class ToolError(Exception):
+    """A mistake of the user; the message says which and what to do."""
+
+
+EXPECTED = (ToolError, DataError, CheckpointError, FileNotFoundError)
+
+
+class CfgOptions(DictAction):
+    """``KEY=VALUE ...`` as a dict; a pair without '=' is an argument error instead of a traceback."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        for pair in values:
+            if '=' not in pair:
+                parser.error(f"{option_string}: expected KEY=VALUE, got '{pair}'")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``config``, ``--cfg-options`` and ``--data-root``."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--data-root', metavar='DIR', help="the data folder of every data set of the config")
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
+        help='override keys of the config, e.g. model.backbone.binarizer=IRNet train_cfg.max_iters=100; '
+             'a list is written key="[a,b]" or key=a,b, without white space')
+
+
+def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what every tool with a Runner takes: ``--work-dir``, ``--launcher``, ``--local_rank``."""
+    parser.add_argument(
+        '--work-dir', help='folder of logs and checkpoints; work_dirs/<config name> unless the config says')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+
+
+def parse_args(parser: argparse.ArgumentParser, argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Parses; torch.distributed.launch hands the rank over as an argument, MMEngine reads the environment."""
+    args = parser.parse_args(argv)
+    if getattr(args, 'launcher', 'none') != 'none':
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Reads ``args.config`` and applies what the arguments say on top of it.
+
+    Raises:
+        ToolError: The file is missing or cannot be read, or ``--cfg-options`` does not fit it.
+    """
+    path = Path(args.config)
+    if not path.is_file():
+        raise ToolError(f'{path}: there is no such config{_close_matches(path)}')
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as error:
+        raise ToolError(f'{path} cannot be read as a config: {type(error).__name__}: {error}') from error
+    if args.cfg_options:
+        _check_keys(args.cfg_options, cfg)
+        try:
+            cfg.merge_from_dict(args.cfg_options)
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise ToolError(f'--cfg-options does not fit {path}: {error}') from error
+    if args.data_root:
+        try:
+            set_data_root(cfg, args.data_root)
+        except ValueError as error:
+            raise ToolError(str(error)) from error
+    if getattr(args, 'work_dir', None):
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / path.stem)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    return cfg
+
+
+def _close_matches(path: Path) -> str:
+    configs = {p.name: p for folder in (Path('configs'), path.parent) for p in sorted(folder.glob('*.py'))}
+    close = difflib.get_close_matches(path.name, configs, n=3, cutoff=0.5)
+    return '; did you mean ' + ' or '.join(str(configs[name]) for name in close) + '?' if close else ''
+
+
+def _check_keys(options: Mapping[str, Any], cfg: Config) -> None:
+    """MMEngine adds a misspelt top-level key without a word; below the top, building finds it."""
+    known = {*cfg, *inspect.signature(Runner).parameters}
+    for key in {option.split('.')[0] for option in options} - known:
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
+        if close:
+            raise ToolError(f"--cfg-options: the config has no '{key}'; did you mean '{close[0]}'?")
+
+
+def check_data_roots(cfg: Config, *loaders: str) -> None:
+    """Lets a data set whose folder is missing raise its own error, before logs and networks are made."""
+    for dataset in dataset_cfgs({loader: cfg.get(loader) for loader in loaders}):
+        root = dataset.get('data_root')
+        if root and not Path(root).is_dir():
+            DATASETS.build(dataset)
+
+
+def build_runner(cfg: Config, launcher: str) -> Runner:
+    """Joins the other processes of the launcher, then builds the Runner (or what ``runner_type`` names)."""
+    try:
+        setup_launcher(cfg, launcher)
+    except (ValueError, RuntimeError) as error:
+        raise ToolError(str(error)) from error
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table in Markdown with aligned columns; floats get four significant digits."""
+    cells = [list(header)] + [[f'{c:.4g}' if isinstance(c, float) else str(c) for c in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ['| ' + ' | '.join(c.ljust(w) for c, w in zip(row, widths)) + ' |' for row in cells]
+    lines.insert(1, '|' + '|'.join('-' * (w + 2) for w in widths) + '|')
+    return '\n'.join(lines)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a tool and leaves the process with its status: 0, 1 on a mistake of the user, 130 on Ctrl-C."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        message = expected_message(error)
+        if message is None:
+            raise
+        print(f'error: {message}', file=sys.stderr)
+        sys.exit(1)
+
+
+def expected_message(error: Exception) -> Optional[str]:
+    """What to tell the user about ``error``, or None where it is a bug."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    if isinstance(error, EXPECTED):
+        # A data loader's worker sends its traceback as text; the message stands behind it.
+        if 'Original Traceback' in text:
+            text = text.rpartition(f'{type(error).__name__}: ')[2].rstrip()
+        return text
+    built = _type_being_built(error)
+    if built and text and isinstance(error, (KeyError, ValueError, TypeError, AssertionError)):
+        return f"the config's type='{built}' cannot be built: {text}"
+    return None
+
+
+def _type_being_built(error: Exception) -> Optional[str]:
+    """The ``type`` of the innermost config dict that was being built when ``error`` was raised."""
+    frames = [f for f, _ in traceback.walk_tb(error.__traceback__) if f.f_code.co_name == 'build_from_cfg']
+    return str(frames[-1].f_locals.get('obj_type', '?')) if frames else None
