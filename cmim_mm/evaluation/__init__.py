@@ -1,0 +1,4 @@
+from .depth_metric import DepthEigenMetric, DepthPixelMetric
+from .dump import PredictionDump
+
+__all__ = ['DepthEigenMetric', 'DepthPixelMetric', 'PredictionDump']

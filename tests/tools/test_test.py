@@ -1,0 +1,74 @@
+"""tools/test.py: figures, saved and painted predictions, test-time augmentation, for both tasks."""
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from cmim_mm.datasets.layout import read_list
+from cmim_mm.engine import cli
+
+TASKS = ['seg', 'depth']
+
+
+@pytest.fixture(scope='module')
+def trained(tool, repository, rooms_root, tiny_options, tmp_path_factory):
+    """Task -> arguments of test.py: config, checkpoint, data, options."""
+    def arguments(task):
+        config = str(repository / f'configs/nyud_{task}_bnn.py')
+        work_dir = tmp_path_factory.mktemp(task)
+        data = ['--data-root', str(rooms_root), '--work-dir', str(work_dir), *tiny_options]
+        tool('train.py').main([config, *data])
+        return [config, str(work_dir / 'iter_2.pth'), *data]
+    return {task: arguments(task) for task in TASKS}
+
+
+@pytest.fixture(scope='module')
+def tester(tool):
+    return tool('test.py')
+
+
+@pytest.mark.parametrize('task, metric', [('seg', 'mIoU'), ('depth', 'pixel/rmse')])
+@pytest.mark.parametrize('tta', [[], ['--tta']])
+def test_prints_figures_and_saves_predictions(
+        tester, trained, task, metric, tta, rooms_root, tmp_path, capsys):
+    out, shown = tmp_path / 'out', tmp_path / 'shown'
+    tester.main([*trained[task], 'default_hooks.visualization.interval=1',
+                    '--out', str(out), '--show-dir', str(shown), *tta])
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f'| {metric} ')]
+    assert len(table) == 1 and np.isfinite(float(table[0].split('|')[2]))
+
+    names = read_list(rooms_root / 'test.txt')
+    assert names and {p.stem for p in out.iterdir()} == set(names)
+    saved = cv2.imread(str(out / f'{names[0]}.png'), cv2.IMREAD_UNCHANGED)
+    assert saved.shape == (64, 96)
+    if task == 'seg':
+        assert saved.dtype == np.uint8 and saved.min() >= 1 and saved.max() <= 40  # as label40/ counts
+    else:
+        assert saved.dtype == np.uint16 and saved.min() > 0 and saved.max() <= 10000  # mm; at most 10 m
+    assert len([*shown.rglob('*.png')]) == len(names)
+
+
+def test_saved_labels_give_the_printed_accuracy(tester, trained, rooms_root, tmp_path, capsys):
+    tester.main([*trained['seg'], '--out', str(tmp_path)])
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith('| aAcc '))
+    right = total = 0
+    for name in read_list(rooms_root / 'test.txt'):
+        truth = cv2.imread(str(rooms_root / f'label40/{name}.png'), cv2.IMREAD_UNCHANGED)
+        saved = cv2.imread(str(tmp_path / f'{name}.png'), cv2.IMREAD_UNCHANGED)
+        right += (saved == truth)[truth > 0].sum()
+        total += (truth > 0).sum()
+    assert float(line.split('|')[2]) == pytest.approx(100 * right / total, abs=0.006)
+
+
+def test_missing_checkpoint_names_those_there(tester, trained):
+    config, checkpoint, *rest = trained['seg']
+    with pytest.raises(cli.ToolError, match=r'iter_9\.pth: there is no such .* are .*iter_2\.pth'):
+        tester.main([config, checkpoint.replace('iter_2', 'iter_9'), *rest])
+
+
+def test_tta_and_painting_need_their_parts(tester):
+    cfg = Config({'tta_model': {}, 'default_hooks': {}})
+    with pytest.raises(cli.ToolError, match='--tta needs tta_pipeline in the config'):
+        tester.set_tta(cfg)
+    with pytest.raises(cli.ToolError, match='SegVisualizationHook'):
+        tester.set_painting(cfg, show=False, show_dir='d', wait_time=0)
