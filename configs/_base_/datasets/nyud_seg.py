@@ -1,0 +1,44 @@
+# NYUD-v2, 40 classes; any folder in its layout at any image size (tools: --data-root DIR).
+data_root = 'data/nyud'
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='cmim_mm.LoadNYUDLabel'),
+    dict(type='cmim_mm.RandomRescaleCrop', ratio_range=(1.0, 1.5)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='cmim_mm.PackDenseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='cmim_mm.LoadNYUDLabel'),
+    dict(type='cmim_mm.PackDenseInputs'),
+]
+test_pipeline = [dict(type='LoadImageFromFile'), dict(type='cmim_mm.PackDenseInputs')]
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='Resize', scale_factor=r, keep_ratio=True) for r in (0.75, 1.0, 1.25)],
+        [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+        [dict(type='cmim_mm.LoadNYUDLabel')],
+        [dict(type='cmim_mm.PackDenseInputs')],
+    ]),
+]
+tta_model = dict(type='SegTTAModel')
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='cmim_mm.ResumableSampler'),
+    dataset=dict(type='cmim_mm.SeededDataset', dataset=dict(
+        type='cmim_mm.NYUDSegDataset', data_root=data_root, ann_file='train.txt', pipeline=train_pipeline)))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='cmim_mm.NYUDSegDataset', data_root=data_root, ann_file='test.txt', test_mode=True,
+        pipeline=val_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator

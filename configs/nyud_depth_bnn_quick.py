@@ -1,0 +1,10 @@
+# For 2 CPU cores: half resolution, 1,200 steps. Figures are still measured at the images' full size.
+_base_ = './nyud_depth_bnn.py'
+model = dict(data_preprocessor=dict(input_scale=0.5))
+train_dataloader = dict(batch_size=8)
+train_cfg = dict(max_iters=1200, val_interval=600)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=50, end=1200),
+]
+default_hooks = dict(checkpoint=dict(interval=600))

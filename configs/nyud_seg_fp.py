@@ -1,0 +1,3 @@
+# The full-precision twin: the same network, data and schedule without the 1-bit convolutions.
+_base_ = './nyud_seg_bnn.py'
+model = dict(backbone=dict(binarizer=None))
