@@ -1,0 +1,3 @@
+from .dense_visualizer import DenseVisualizer
+
+__all__ = ['DenseVisualizer']
