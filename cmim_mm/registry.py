@@ -4,6 +4,7 @@
 modules named in ``locations`` are imported on the first look-up, so no config
 needs ``custom_imports``.
 """
+
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -18,15 +19,20 @@ from mmengine.registry import Registry
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='cmim_mm', locations=['cmim_mm.models'])
 DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='cmim_mm', locations=['cmim_mm.datasets'])
 DATA_SAMPLERS = Registry(
-    'data sampler', parent=MMENGINE_DATA_SAMPLERS, scope='cmim_mm', locations=['cmim_mm.datasets'])
-TRANSFORMS = Registry('transform', parent=MMENGINE_TRANSFORMS, scope='cmim_mm', locations=['cmim_mm.datasets'])
+    'data sampler', parent=MMENGINE_DATA_SAMPLERS, scope='cmim_mm', locations=['cmim_mm.datasets']
+)
+TRANSFORMS = Registry(
+    'transform', parent=MMENGINE_TRANSFORMS, scope='cmim_mm', locations=['cmim_mm.datasets']
+)
 METRICS = Registry('metric', parent=MMENGINE_METRICS, scope='cmim_mm', locations=['cmim_mm.evaluation'])
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='cmim_mm', locations=['cmim_mm.engine'])
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='cmim_mm', locations=['cmim_mm.engine'])
 OPTIM_WRAPPERS = Registry(
-    'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='cmim_mm', locations=['cmim_mm.engine'])
+    'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='cmim_mm', locations=['cmim_mm.engine']
+)
 VISUALIZERS = Registry(
-    'visualizer', parent=MMENGINE_VISUALIZERS, scope='cmim_mm', locations=['cmim_mm.visualization'])
+    'visualizer', parent=MMENGINE_VISUALIZERS, scope='cmim_mm', locations=['cmim_mm.visualization']
+)
 
 #: One class a binarization method; ``build`` takes a name or a config dict.
 BINARIZERS = Registry('binarizer', scope='cmim_mm', locations=['cmim_mm.binarize'])

@@ -1,5 +1,5 @@
 _base_ = [
-    './_base_/models/bnn_r18_upernet.py',  # another head is another file: fcn, aspp, deeplabv3plus
+    './_base_/models/bnn_r18_segformer.py',  # another head is another file: fcn, aspp, deeplabv3plus, upernet
     './_base_/datasets/nyud_seg.py',
     './_base_/schedules/schedule_20k.py',
     './_base_/default_runtime.py',

@@ -41,9 +41,9 @@ def test_missing_package_is_named(monkeypatch):
 
 @pytest.mark.skipif(compat.has_compiled_ops(), reason='the full mmcv is installed: no op is missing')
 def test_missing_op_raises_when_called():
+    import torch
     from mmcv.ops import sigmoid_focal_loss
     from mmcv.utils import ext_loader
-    import torch
 
     ext = ext_loader.load_ext('_ext', ['nms'])
     with pytest.raises(NotImplementedError, match="'nms' of mmcv was called.*full mmcv"):

@@ -27,6 +27,7 @@ TASKS = {
     'depth': ('nyud_depth_bnn_quick.py', {'pixel/rmse': 'RMSE (m)', 'pixel/d1': 'delta1'}),
 }
 NUM_PAINTED = 4
+ITERS = 400
 
 
 def make_parser() -> ArgumentParser:
@@ -34,6 +35,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument('--out', default='work_dirs/demo', help='folder of the results (%(default)s)')
     parser.add_argument('--data-root', default=ROOMS, metavar='DIR', help='data folder (%(default)s)')
     parser.add_argument('--num', type=int, default=500, help='rooms to make if there are none yet')
+    parser.add_argument('--iters', type=int, default=ITERS, help='training steps of each task (%(default)s)')
     return parser
 
 
@@ -49,11 +51,12 @@ def call(tool: str, *arguments: object) -> None:
     print(f'({time.monotonic() - started:.0f} s)', flush=True)
 
 
-def run_task(task: str, root: Path, out: Path) -> dict:
+def run_task(task: str, root: Path, out: Path, iters: int) -> dict:
     """Trains, evaluates and paints; returns the metrics of the network and of the trivial predictor."""
     config = os.path.relpath(REPOSITORY / 'configs' / TASKS[task][0])
     data = ('--data-root', root)
-    call('train.py', config, '--work-dir', out, *data)
+    call('train.py', config, '--work-dir', out, *data, '--cfg-options', f'train_cfg.max_iters={iters}',
+         f'train_cfg.val_interval={iters}', f'param_scheduler.1.end={iters}')
     checkpoint = os.path.relpath((out / 'last_checkpoint').read_text().strip())
     call('test.py', config, checkpoint, '--work-dir', out / 'test', *data)
     call('analysis_tools/trivial_baselines.py', config, '--out', out / 'trivial.json', *data)
@@ -69,7 +72,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     root, out = Path(args.data_root), Path(args.out)
     if args.data_root == ROOMS and not (root / 'test.txt').is_file():
         call('dataset_converters/rooms.py', '-o', root, '--num', args.num)
-    results = {task: run_task(task, root, out / task) for task in TASKS}
+    results = {task: run_task(task, root, out / task, args.iters) for task in TASKS}
 
     rows = []
     for task, (_, names) in TASKS.items():

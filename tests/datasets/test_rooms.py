@@ -42,7 +42,8 @@ def test_depth_and_labels_are_exact():
 
 def test_turned_part_shows_its_side():
     """A cube turned by 45 degrees shows an edge: the middle is nearer than the rims by half a diagonal."""
-    cube = Part((-0.5, -0.5, 0), (0.5, 0.5, 2.0), LABEL['box'], np.ones(3), 'plain', (2.0, 4.0, 0.0), np.pi / 4)
+    pose = ((2.0, 4.0, 0.0), np.pi / 4)
+    cube = Part((-0.5, -0.5, 0), (0.5, 0.5, 2.0), LABEL['box'], np.ones(3), 'plain', *pose)
     _, label, depth = render(empty_room([cube]), CAMERA, 61, 81, np.random.default_rng(0))
     row = depth[30][label[30] == LABEL['box']]
     assert row.min() == pytest.approx(3 - np.sqrt(0.5), abs=0.03)
