@@ -4,6 +4,9 @@ For each image NAME.* it writes NAME.png, the painted prediction (beside its gro
 lies in a data folder), and NAME_label.png (labels as the data set stores them, from 1) or NAME_depth.png
 (16-bit millimetres).
 """
+import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
+
+# isort: split
 import glob
 from argparse import ArgumentParser
 from collections import Counter
@@ -19,7 +22,6 @@ from mmseg.apis import inference_model, init_model
 from mmseg.structures import SegDataSample
 from rich.progress import track
 
-import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.datasets.layout import encode_depth, read_image, write_png
 from cmim_mm.datasets.nyud_meta import MAP_40_TO_13
 from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
@@ -98,6 +100,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise ToolError(f'--out {out}: is a file, expected a folder')
+    inputs = next((p for p in images if p.resolve().parent == out.resolve()), None)
+    if inputs:
+        raise ToolError(f'--out {out}: holds {inputs}, which would be overwritten; choose another folder')
     model = init_model(load_config(args), args.checkpoint, device=args.device)
     visualizer = DenseVisualizer()
     visualizer.dataset_meta = model.dataset_meta

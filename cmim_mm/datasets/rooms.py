@@ -90,10 +90,11 @@ def _claim(out: Path, recipe: dict) -> None:
             )
     elif out.exists() and any(out.iterdir()):
         raise DataError(f'{out}: is not empty and was not made by this generator. Choose another folder.')
-    for kind in ('image', 'label40', 'depth', 'raw_depth'):
-        (out / kind).mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    write_bytes(str(marker), json.dumps(recipe).encode())  # first: a restart knows the folder by it
     write_bytes(str(out / 'README.txt'), ABOUT.encode())
-    write_bytes(str(marker), json.dumps(recipe).encode())
+    for kind in ('image', 'label40', 'depth', 'raw_depth'):
+        (out / kind).mkdir(exist_ok=True)
 
 
 def _finished(out: Path, name: str) -> bool:

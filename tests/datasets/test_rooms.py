@@ -103,3 +103,22 @@ def test_foreign_folder_and_bad_sizes_are_refused(tmp_path):
         write_rooms(tmp_path / 'rooms', num=5, size=(32, 48), seed=1)
     with pytest.raises(DataError, match='expected at least 5 scenes'):
         write_rooms(tmp_path / 'few', num=2)
+
+
+def test_killed_before_the_first_scene(tmp_path, monkeypatch):
+    """Whatever was made before the kill, the same call takes the folder for its own."""
+    out = tmp_path / 'rooms'
+
+    def killed(path, *args, **kwargs):
+        if path.parent == out:
+            raise KeyboardInterrupt
+        return mkdir(path, *args, **kwargs)
+
+    mkdir = type(out).mkdir
+    with monkeypatch.context() as patch:
+        patch.setattr(type(out), 'mkdir', killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_rooms(out, num=5, size=(32, 48), workers=1)
+    assert any(out.iterdir())
+    write_rooms(out, num=5, size=(32, 48), workers=1)
+    assert check_folder(str(out)) == []

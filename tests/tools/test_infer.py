@@ -1,4 +1,8 @@
 """tools/infer.py: paints, shows ground truth where there is some, and writes the raw prediction."""
+import os
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -70,3 +74,20 @@ def test_errors_name_the_file(infer, checkpoint, rooms_root, tmp_path):
     (tmp_path / 'broken.png').write_bytes(b'no image')
     with pytest.raises(DataError, match='broken.png: no readable image'):
         infer.main([*weights, str(tmp_path / 'broken.png'), '--out', str(tmp_path), '--device', 'cpu'])
+
+
+def test_never_overwrites_its_input(infer, checkpoint, rooms_root, tmp_path):
+    image = tmp_path / '0001.png'
+    image.write_bytes((rooms_root / 'image/0001.png').read_bytes())
+    before = image.read_bytes()
+    with pytest.raises(ToolError, match='0001.png, which would be overwritten'):
+        infer.main([*checkpoint('nyud_seg_bnn_quick.py'), str(image), '--out', str(tmp_path / 'x' / '..')])
+    assert image.read_bytes() == before
+
+
+@pytest.mark.parametrize('name', ['infer.py', 'analysis_tools/browse_dataset.py'])
+def test_starts_in_a_process_of_its_own(repository, name):
+    """Without the suite's own import of cmim_mm, which puts mmcv's missing ops in place."""
+    done = subprocess.run([sys.executable, str(repository / 'tools' / name), '--help'], text=True,
+                          capture_output=True, env={**os.environ, 'PYTHONPATH': str(repository)})
+    assert done.returncode == 0 and '--cfg-options' in done.stdout, done.stderr
