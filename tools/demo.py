@@ -27,7 +27,7 @@ TASKS = {
     'depth': ('nyud_depth_bnn_quick.py', {'pixel/rmse': 'RMSE (m)', 'pixel/d1': 'delta1'}),
 }
 NUM_PAINTED = 4
-ITERS = 400
+ITERS = 350
 
 
 def make_parser() -> ArgumentParser:

@@ -40,7 +40,9 @@ def make_room(seed: int, index: int, height: int, width: int) -> dict[str, np.nd
         if inside(scene, camera.position):
             continue
         image, label, depth = render(scene, camera, height, width, rng)
-        if np.percentile(depth, 5) > 0.5 and len(np.unique(label)) >= 5:
+        share = np.bincount(label.ravel(), minlength=41) / label.size
+        bare = share[[LABEL['wall'], LABEL['floor'], LABEL['ceiling']]].sum() > 0.85
+        if np.percentile(depth, 5) > 0.5 and (share > 0.005).sum() >= 5 and not bare:
             return {'image': image, 'label40': label, 'depth': depth, 'raw_depth': sensor(label, depth, rng)}
 
 

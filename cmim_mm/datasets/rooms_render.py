@@ -29,10 +29,10 @@ def random_camera(scene: Scene, rng: np.random.Generator) -> Camera:
     """A hand-held camera near the edge of the room that looks across it."""
     side = rng.uniform(0.12, 0.88, 2)
     side[rng.integers(2)] = rng.choice([0.12, 0.88])
-    position = np.array([*(scene.size[:2] * side), rng.uniform(1.1, min(1.9, scene.size[2] - 0.4))])
+    position = np.array([*(scene.size[:2] * side), rng.normal(1.5, 0.08)])
     to_middle = scene.size[:2] * rng.uniform(0.3, 0.7, 2) - position[:2]
     yaw = np.arctan2(to_middle[1], to_middle[0]) + rng.normal(0, 0.2)
-    pitch, roll = rng.uniform(-0.45, 0.02), rng.normal(0, 0.02)
+    pitch, roll = rng.uniform(-0.4, -0.05), rng.normal(0, 0.02)
     forward = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
     right = np.cross(forward, [0, 0, 1])
     right /= np.linalg.norm(right)

@@ -43,7 +43,7 @@ class Scene(NamedTuple):
 
 def make_scene(rng: np.random.Generator) -> Scene:
     """Draws a room with its furniture; pieces do not overlap."""
-    size = np.array([rng.uniform(2.6, 5.8), rng.uniform(2.8, 7.0), rng.uniform(2.3, 3.1)])
+    size = np.array([rng.uniform(2.8, 6.4), rng.uniform(3.0, 7.4), rng.uniform(2.3, 3.1)])
     kind = list(KINDS)[rng.integers(len(KINDS))]
     along, inside = KINDS[kind]
     parts: list[Part] = []

@@ -53,7 +53,7 @@ def test_makes_rooms_once_and_shows_a_table(demo, capsys):
             assert arguments[1:3] == [f'work_dirs/demo/{task}/iter_9.pth', 'data/rooms/image/0002.jpg']
         else:
             assert dict(zip(arguments, arguments[1:]))['--data-root'] == 'data/rooms'
-        assert name != 'train.py' or 'train_cfg.max_iters=400' in arguments
+        assert name != 'train.py' or 'train_cfg.max_iters=350' in arguments
     table = Path('work_dirs/demo/results.md').read_text()
     assert 'synthetic rooms' in table
     cells = [[c.strip() for c in line.split('|')] for line in table.splitlines() if '| same' in line]
