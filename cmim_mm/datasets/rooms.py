@@ -6,6 +6,7 @@ of processes. Labels and depth are exact; ``raw_depth`` has holes as a sensor's.
 
 import json
 import multiprocessing
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Union
@@ -16,8 +17,8 @@ from rich.progress import track
 
 from .layout import DataError, encode_depth, write_bytes, write_png
 from .rooms_furniture import LABEL
-from .rooms_render import inside, random_camera, render
-from .rooms_scene import make_scene
+from .rooms_render import Camera, inside, random_camera, render
+from .rooms_scene import Scene, make_scene
 
 ABOUT = """Synthetic images: procedural rooms made by cmim_mm (tools/dataset_converters/rooms.py).
 They are not NYUD-v2, and figures measured on them say so.
@@ -34,16 +35,23 @@ def make_room(seed: int, index: int, height: int, width: int) -> dict[str, np.nd
         metres, 0 = missing (in raw_depth only).
     """
     rng = np.random.default_rng((seed, index))
-    while True:
+    scene = make_scene(rng)
+    camera = random_camera(scene, rng)
+    while not _worth_seeing(scene, camera):
         scene = make_scene(rng)
         camera = random_camera(scene, rng)
-        if inside(scene, camera.position):
-            continue
-        image, label, depth = render(scene, camera, height, width, rng)
-        share = np.bincount(label.ravel(), minlength=41) / label.size
-        bare = share[[LABEL['wall'], LABEL['floor'], LABEL['ceiling']]].sum() > 0.85
-        if np.percentile(depth, 5) > 0.5 and (share > 0.005).sum() >= 5 and not bare:
-            return {'image': image, 'label40': label, 'depth': depth, 'raw_depth': sensor(label, depth, rng)}
+    image, label, depth = render(scene, camera, height, width, rng)
+    return {'image': image, 'label40': label, 'depth': depth, 'raw_depth': sensor(label, depth, rng)}
+
+
+def _worth_seeing(scene: Scene, camera: Camera) -> bool:
+    """Judges by a small preview, so that the scenes are the same at every size."""
+    if inside(scene, camera.position):
+        return False
+    _, label, depth = render(scene, camera, 48, 64, np.random.default_rng(0))
+    share = np.bincount(label.ravel(), minlength=41) / label.size
+    bare = share[[LABEL['wall'], LABEL['floor'], LABEL['ceiling']]].sum() > 0.85
+    return np.percentile(depth, 5) > 0.5 and (share > 0.005).sum() >= 5 and not bare
 
 
 def sensor(label: np.ndarray, depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -71,13 +79,21 @@ def write_rooms(
     _claim(out, recipe)
     names = [f'{i:04d}' for i in range(1, num + 1)]
     missing = [i for i, name in enumerate(names, 1) if not _finished(out, name)]
-    with multiprocessing.Pool(workers) as pool:
-        done = pool.imap_unordered(partial(_write_room, out, seed, size), missing, chunksize=4)
-        for _ in track(done, 'rooms', total=len(missing)):
-            pass
+    write = partial(_write_room, out, seed, size)
+    if workers < 2:
+        _consume(map(write, missing), len(missing))
+    else:
+        # Not forked: a child of a process whose threads hold locks can wait forever.
+        with multiprocessing.get_context('spawn').Pool(workers) as pool:
+            _consume(pool.imap_unordered(write, missing, chunksize=4), len(missing))
     test = names[TEST_EVERY - 1 :: TEST_EVERY]
     for split, chosen in (('train', sorted(set(names) - set(test))), ('test', test)):
         write_bytes(str(out / f'{split}.txt'), ('\n'.join(chosen) + '\n').encode())
+
+
+def _consume(done: Iterable, total: int) -> None:
+    for _ in track(done, 'rooms', total=total):
+        pass
 
 
 def _claim(out: Path, recipe: dict) -> None:
