@@ -11,19 +11,24 @@ from torch import nn
 
 from cmim_mm.analysis import format_cost, model_cost
 from cmim_mm.binarize import BinaryConv2d
-from cmim_mm.models import BinaryResNet
+from cmim_mm.models import BinaryVGG
+from cmim_mm.registry import MODELS
 
 
 class Classifier(nn.Module):
-    """What the published figures count: backbone, global average pool, 512 -> 1000."""
+    """What the published figures count: backbone, global average pool, linear layer."""
 
-    def __init__(self, **backbone):
+    def __init__(self, backbone, classes=1000):
         super().__init__()
-        self.backbone = BinaryResNet(**backbone)
-        self.fc = nn.Linear(512, 1000)
+        self.backbone = MODELS.build(dict(dict(type='cmim_mm.BinaryResNet'), **backbone))
+        *_, last = (m for m in self.backbone.modules() if isinstance(m, nn.BatchNorm2d))
+        self.fc = nn.Linear(last.num_features, classes)
 
     def forward(self, x):
         return self.fc(self.backbone(x)[-1].mean((2, 3)))
+
+
+MOBILENET = 'cmim_mm.BinaryMobileNet'
 
 
 @pytest.mark.parametrize('backbone, key, published', [
@@ -36,9 +41,38 @@ class Classifier(nn.Module):
     (dict(binarizer='BiReal', depth=34), 'bytes', 43.7e6 / 8),
     (dict(binarizer='XNORNet'), 'ops', 1.67e8),
     (dict(binarizer='XNORNet'), 'bytes', 33.7e6 / 8),
+    (dict(binarizer='ReActNet', type=MOBILENET), 'ops', 0.87e8),  # ReActNet-A (arXiv 2003.03488, table 1)
+    (dict(binarizer='ReActNet', type=MOBILENET), 'flops', 0.12e8),
+    (dict(binarizer='ReActNet', type=MOBILENET), 'bops', 4.82e9),
+    (dict(binarizer='ReActNet', type=MOBILENET), 'params', 29.3e6),
+    (dict(binarizer=None, depth=50), 'ops', 4.09e9),        # ResNet-50 with the stride at its 3x3
 ])
 def test_published_figures(backbone, key, published):
-    assert model_cost(Classifier(**backbone), (3, 224, 224)).total[key] == pytest.approx(published, rel=0.02)
+    assert model_cost(Classifier(backbone), (3, 224, 224)).total[key] == pytest.approx(published, rel=0.02)
+
+
+@pytest.mark.parametrize('backbone, classes, params', [
+    (dict(), 1000, 11_689_512), (dict(depth=34), 1000, 21_797_672), (dict(depth=50), 1000, 25_557_032),
+    (dict(depth=20), 10, 269_722), (dict(stem='cifar'), 10, 11_173_962),
+])
+def test_parameters_of_full_precision_resnets(backbone, classes, params):
+    model = Classifier(dict(backbone, binarizer=None), classes)
+    assert sum(p.numel() for p in model.parameters()) == params
+
+
+def test_vgg_small():
+    """With the published classifier, 8192 -> 10: 4.66M parameters, 608M multiply-adds, 13M OPs."""
+    for binarizer, ops in ((None, 0.608e9), ('IRNet', 1.3e7)):
+        model = nn.Sequential(BinaryVGG(binarizer=binarizer, out_indices=[2]), Last(), nn.Flatten(),
+                              nn.Linear(512 * 16, 10))
+        cost = model_cost(model, (3, 32, 32)).total
+        assert cost['params'] == 4_574_592 + 2 * (2 * 128 + 2 * 256 + 2 * 512) + 512 * 16 * 10 + 10
+        assert cost['ops'] == pytest.approx(ops, rel=0.02)
+
+
+class Last(nn.Module):
+    def forward(self, features):
+        return features[-1]
 
 
 def test_layers_by_hand():

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from cmim_mm.binarize import BinaryConv2d
-from cmim_mm.models.backbones.blocks import BLOCKS, Maxout, ReActBlock, RPReLU, full_shortcut
+from cmim_mm.models.backbones.blocks import BLOCKS, Maxout, ReActBlock, RPReLU
+from cmim_mm.models.backbones.shortcuts import full_shortcut
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 #: Prefix of a reference name -> ours; all others are the same.

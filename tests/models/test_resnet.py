@@ -128,8 +128,8 @@ def test_pretrained_by_init_cfg(tmp_path):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (dict(depth=50), 'depth=50.*18, 34'),
-    (dict(block='basic'), "block='basic'.*plain, bireal, react"),
+    (dict(depth=101), 'depth=101.*18, 20, 34, 50'),
+    (dict(block='basic'), "block='basic'.*plain, bireal, hardtanh, react"),
     (dict(output_stride=4), 'output_stride=4.*8, 16, 32'),
     (dict(downsample='1bit'), "downsample='1bit'.*full, binary"),
     (dict(frozen_stages=5), 'frozen_stages=5'),

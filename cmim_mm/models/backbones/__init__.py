@@ -1,3 +1,5 @@
+from .mobilenet import BinaryMobileNet
 from .resnet import BinaryResNet
+from .vgg import BinaryVGG
 
-__all__ = ['BinaryResNet']
+__all__ = ['BinaryMobileNet', 'BinaryResNet', 'BinaryVGG']

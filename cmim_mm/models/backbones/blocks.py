@@ -3,14 +3,15 @@
 Every block is built as ``Block(in_channels, channels, conv, norm_cfg, stride, dilation, shortcut)``, where
 ``conv`` makes its 3x3 convolutions (a class or a partial with nn.Conv2d's arguments) and ``shortcut``
 fits the input to the output. ``convs`` counts its convolutions, so that a stage of a given depth holds as
-many of them with any block. ``stem_act`` is what follows the first norm of the network: a ReLU there, or
-anywhere before a binary convolution, would turn each of its inputs into +1.
+many of them with any block. ``act(channels)`` makes its nonlinearity. ``stem_act`` is what follows the
+first norm of an ImageNet stem: a ReLU there, or anywhere before a binary convolution, would turn each of
+its inputs into +1.
 """
 from typing import Callable, Optional
 
 import torch
 from mmcv.cnn import build_norm_layer
-from mmengine.model import BaseModule, Sequential
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 
@@ -52,8 +53,8 @@ class PlainBlock(BaseModule):
     (arXiv 1603.05279) asks.
     """
     convs = 2
+    expansion = 1
     stem_act = nn.Hardtanh
-    act = nn.Hardtanh
 
     def __init__(self, in_channels: int, channels: int, conv: Callable[..., nn.Module], norm_cfg: dict,
                  stride: int = 1, dilation: int = 1, shortcut: Optional[nn.Module] = None) -> None:
@@ -63,8 +64,12 @@ class PlainBlock(BaseModule):
         self.bn1 = build_norm_layer(norm_cfg, channels)[1]
         self.conv2 = conv(channels, channels, 3, **same)
         self.bn2 = build_norm_layer(norm_cfg, channels)[1]
-        self.nonlinear = self.act()
+        self.nonlinear = self.act(channels)
         self.downsample = shortcut or nn.Identity()
+
+    @staticmethod
+    def act(channels: int) -> nn.Module:
+        return nn.Hardtanh()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride))."""
@@ -76,7 +81,10 @@ class PlainBlock(BaseModule):
 class BasicBlock(PlainBlock):
     """The full-precision block of ResNet-18 and -34 (arXiv 1512.03385)."""
     stem_act = nn.ReLU
-    act = nn.ReLU
+
+    @staticmethod
+    def act(channels: int) -> nn.Module:
+        return nn.ReLU()
 
 
 class BiRealBlock(BaseModule):
@@ -85,6 +93,7 @@ class BiRealBlock(BaseModule):
     Bi-Real (arXiv 1808.00278) has no activation here.
     """
     convs = 1
+    expansion = 1
     stem_act = nn.Identity
 
     def __init__(self, in_channels: int, channels: int, conv: Callable[..., nn.Module], norm_cfg: dict,
@@ -105,6 +114,12 @@ class BiRealBlock(BaseModule):
         return self.nonlinear(self.bn1(self.conv1(x)) + self.downsample(x))
 
 
+class HardtanhBlock(BiRealBlock):
+    """Bi-Real's block with a Hardtanh after the sum (the code of IR-Net, arXiv 1909.10788, and of ReCU)."""
+    stem_act = nn.Hardtanh
+    act = staticmethod(PlainBlock.act)
+
+
 class ReActBlock(BiRealBlock):
     """Bi-Real's block with an RPReLU after the sum (ReActNet, arXiv 2003.03488).
 
@@ -119,17 +134,5 @@ class MaxoutBlock(BiRealBlock):
 
 
 #: Names of the binary blocks for ``BinaryResNet(block=...)``.
-BLOCKS = dict(plain=PlainBlock, bireal=BiRealBlock, react=ReActBlock, maxout=MaxoutBlock)
-
-
-def full_shortcut(in_channels: int, channels: int, stride: int, conv: Callable[..., nn.Module],
-                  norm_cfg: dict) -> Sequential:
-    """Average pool, 1x1 convolution, norm: the downsample of Bi-Real and ReActNet.
-
-    The last window of an odd size holds what is left of it, which matches the 3x3 convolution's
-    ceil(H / stride). Where dilation replaces the stride, an identity keeps the pool's place, so that
-    checkpoints fit any output stride.
-    """
-    pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
-    return Sequential(pool, conv(in_channels, channels, 1, bias=False),
-                      build_norm_layer(norm_cfg, channels)[1])
+BLOCKS = dict(plain=PlainBlock, bireal=BiRealBlock, hardtanh=HardtanhBlock, react=ReActBlock,
+              maxout=MaxoutBlock)

@@ -1,0 +1,103 @@
+"""What the backbones share: feature maps after each stage, frozen stages, fixed norms, named choices."""
+from collections.abc import Collection, Sequence
+from typing import Optional, Union
+
+from mmengine.model import Sequential
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from cmim_mm.binarize import get_binarizer
+
+from ..pretrained import PretrainedEncoder
+
+
+class Backbone(PretrainedEncoder):
+    """A stem and stages named layer1, layer2, ...; a subclass builds them, then calls ``_freeze``.
+
+    The stem is conv1, bn1 and act, in full precision.
+
+    Args:
+        num_stages: Number of stages.
+        out_indices: Stages (from 0) whose feature maps are returned; None for all.
+        frozen_stages: Stem (0) and stages up to this one (from 1) do not train; -1 freezes nothing.
+        norm_eval: Keeps the statistics of batch norms while training.
+        init_cfg: As in MMEngine's BaseModule.
+
+    Raises:
+        ValueError: An index without a stage; the message lists the valid ones.
+    """
+    conv1: nn.Conv2d
+    bn1: nn.Module
+    act: nn.Module
+
+    def __init__(self, num_stages: int, out_indices: Optional[Sequence[int]], frozen_stages: int,
+                 norm_eval: bool, init_cfg: Union[dict, Sequence[dict], None]) -> None:
+        super().__init__(init_cfg)
+        self.num_stages = num_stages
+        self.out_indices = tuple(range(num_stages) if out_indices is None else out_indices)
+        for index in self.out_indices:
+            self._check('out_indices', index, range(num_stages))
+        self._check('frozen_stages', frozen_stages, range(-1, num_stages + 1))
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+
+    @property
+    def stages(self) -> tuple[Sequential, ...]:
+        """layer1 to the last."""
+        return tuple(getattr(self, f'layer{i + 1}') for i in range(self.num_stages))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(N, in_channels, H, W) -> the chosen stages' maps, finest first; odd sizes round up."""
+        x = self._stem(x)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return tuple(features[i] for i in self.out_indices)
+
+    def train(self, mode: bool = True) -> 'Backbone':
+        """As in nn.Module, with frozen stages, and norms under ``norm_eval``, kept in eval mode."""
+        super().train(mode)
+        self._freeze()
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def _stem(self, x: Tensor) -> Tensor:
+        return self.act(self.bn1(self.conv1(x)))
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        for module in (self.conv1, self.bn1, self.act, *self.stages[:self.frozen_stages]):
+            module.eval()
+            module.requires_grad_(False)
+
+    def _init_convs(self) -> None:
+        for module in self.modules():
+            if type(module) is nn.Conv2d:  # binary convolutions initialize themselves
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+
+    def _block(self, binarizer: Union[str, dict, None], block: Optional[str],
+               blocks: dict[Optional[str], type[nn.Module]], cifar: bool = False) -> type[nn.Module]:
+        """The block named, or that of the binarizer's recipe; ``blocks[None]`` in full precision.
+
+        On CIFAR the codes of IR-Net, RBNN and ReCU put a Hardtanh behind Bi-Real's sums.
+        """
+        if binarizer is None:
+            if block is not None:
+                raise ValueError(f'{type(self).__name__}: block={block!r} needs a binarizer; the '
+                                 'full-precision twin (binarizer=None) has ReLU blocks only')
+            return blocks[None]
+        if block is None:
+            block = get_binarizer(binarizer).block
+            block = 'hardtanh' if cifar and block == 'bireal' else block
+        self._check('block', block, [name for name in blocks if name is not None])
+        return blocks[block]
+
+    def _check(self, argument: str, value: object, valid: Collection) -> None:
+        if value not in valid:
+            raise ValueError(f'{type(self).__name__}: {argument}={value!r} is unknown; valid are '
+                             f'{", ".join(map(str, valid))}')

@@ -1,0 +1,76 @@
+"""Pretrained encoders load whole or not at all."""
+from collections.abc import Iterable, Mapping
+from typing import Optional
+
+from mmengine.model import BaseModule, PretrainedInit
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from cmim_mm.checkpoint import CheckpointError
+
+
+class PretrainedEncoder(BaseModule):
+    """A backbone whose ``init_cfg`` of type 'Pretrained' must fit to the last key.
+
+    MMEngine logs what is missing or left over and trains on from random weights. Here it is an error.
+    """
+
+    def init_weights(self) -> None:
+        """As in ``BaseModule``.
+
+        Raises:
+            CheckpointError: The checkpoint does not fit; names the keys.
+        """
+        cfgs = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else self.init_cfg or []
+        for cfg in cfgs:
+            if cfg['type'] in ('Pretrained', PretrainedInit):
+                check_pretrained(self, cfg['checkpoint'], cfg.get('prefix'))
+        super().init_weights()
+
+
+def check_pretrained(module: nn.Module, checkpoint: str, prefix: Optional[str] = None) -> None:
+    """Makes sure that a checkpoint has every weight of a module, each of its shape, and no other.
+
+    Not counted are ``num_batches_tracked``, which old checkpoints lack, and, without a prefix, the
+    classifier ``fc.*`` of a published ResNet.
+
+    Args:
+        module: The module, e.g. a backbone.
+        checkpoint: Path or address.
+        prefix: Of the module's keys in the checkpoint, e.g. 'backbone.'.
+
+    Raises:
+        CheckpointError: It does not fit; names the keys.
+    """
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    found: dict[str, Tensor] = loaded.get('state_dict', loaded)
+    if prefix is None:
+        found = {key[7:] if key.startswith('module.') else key: value for key, value in found.items()}
+        found = {key: value for key, value in found.items() if not key.startswith('fc.')}
+    else:
+        prefix = prefix if prefix.endswith('.') else f'{prefix}.'
+        parts = sorted({key.split('.')[0] for key in found})
+        found = {key[len(prefix):]: value for key, value in found.items() if key.startswith(prefix)}
+        if not found:
+            raise CheckpointError(f"{checkpoint}: no key begins with prefix='{prefix}'. Its keys begin with "
+                                  f'{", ".join(parts)}')
+    wanted = module.state_dict()
+    problems = [
+        _listed('missing', wanted.keys() - found.keys()),
+        _listed('left over', found.keys() - wanted.keys()),
+        _listed('of another shape', (
+            f'{key} {tuple(found[key].shape)}, expected {tuple(wanted[key].shape)}'
+            for key in wanted.keys() & found.keys() if found[key].shape != wanted[key].shape))]
+    if any(problems):
+        hint = ''
+        if prefix is None and any(key.startswith('backbone.') for key in found):
+            hint = " It is the checkpoint of a whole model: add prefix='backbone.' to init_cfg."
+        raise CheckpointError(
+            f'{checkpoint} does not fit {type(module).__name__}: {"; ".join(filter(None, problems))}.{hint} '
+            'Depth, stem, block and binarizer must be those that it was trained with.')
+
+
+def _listed(what: str, keys: Iterable[str], shown: int = 6) -> str:
+    names = sorted(key for key in keys if not key.endswith('num_batches_tracked'))
+    more = f' and {len(names) - shown} more' if len(names) > shown else ''
+    return f'{len(names)} {what}: {", ".join(names[:shown])}{more}' if names else ''
