@@ -1,9 +1,13 @@
+from .cifar import CIFAR10, CIFAR100
+from .cls_transforms import ColorJitter, PackClsInputs, RandomResizedCrop
+from .image_folder import ImageFolder
 from .nyud import NYUDDepthDataset, NYUDSegDataset
 from .sampler import ResumableSampler
 from .seeded import SeededDataset
 from .transforms import LoadNYUDDepth, LoadNYUDLabel, PackDenseInputs, RandomRescaleCrop
 
 __all__ = [
-    'LoadNYUDDepth', 'LoadNYUDLabel', 'NYUDDepthDataset', 'NYUDSegDataset', 'PackDenseInputs',
-    'RandomRescaleCrop', 'ResumableSampler', 'SeededDataset',
+    'CIFAR10', 'CIFAR100', 'ColorJitter', 'ImageFolder', 'LoadNYUDDepth', 'LoadNYUDLabel', 'NYUDDepthDataset',
+    'NYUDSegDataset', 'PackClsInputs', 'PackDenseInputs', 'RandomRescaleCrop', 'RandomResizedCrop',
+    'ResumableSampler', 'SeededDataset',
 ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from mmengine.config import Config
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_OURS = ('NYUDSegDataset', 'NYUDDepthDataset')
+_OURS = ('NYUDSegDataset', 'NYUDDepthDataset', 'CIFAR10', 'CIFAR100', 'ImageFolder')
 
 
 def _leaves(node) -> Iterator[dict]:

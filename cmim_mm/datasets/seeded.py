@@ -70,6 +70,12 @@ class SeededDataset(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
+    def __getitems__(self, keys: 'list[Union[int, tuple[int, int]]]') -> list:
+        """A batch; in one piece from a data set with ``get_batch``, which draws no random numbers."""
+        if hasattr(self.dataset, 'get_batch'):
+            return self.dataset.get_batch([key[1] if isinstance(key, tuple) else key for key in keys])
+        return [self[key] for key in keys]
+
     def __getitem__(self, key: Union[int, 'tuple[int, int]']) -> Any:
         if isinstance(key, tuple):
             position, key = key

@@ -1,9 +1,12 @@
-from .backbones import BinaryResNet
+from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
+from .classifier import ImageClassifier
+from .cls_data_preprocessor import ClsDataPreProcessor
 from .data_preprocessor import DenseDataPreProcessor
-from .heads import DepthHead
+from .heads import ClsHead, DepthHead
 from .losses import DepthL1Loss, SiLogLoss
 from .tta import DepthTTAModel
 
 __all__ = [
-    'BinaryResNet', 'DenseDataPreProcessor', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'SiLogLoss',
+    'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'ClsDataPreProcessor', 'ClsHead', 'DenseDataPreProcessor',
+    'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'ImageClassifier', 'SiLogLoss',
 ]

@@ -1,3 +1,4 @@
+from .cls_head import ClsHead
 from .depth_head import DepthHead
 
-__all__ = ['DepthHead']
+__all__ = ['ClsHead', 'DepthHead']

@@ -1,0 +1,100 @@
+"""Linear classifier on pooled features."""
+from collections.abc import Sequence
+from typing import Optional, Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from cmim_mm.registry import MODELS
+from cmim_mm.structures import ClsDataSample
+
+
+@MODELS.register_module()
+class ClsHead(BaseModule):
+    r"""Global average pool of a feature map, optionally batch norm, a linear layer.
+
+    The loss is the cross-entropy :math:`-\sum_k q_k \log p_k`, where q is the soft label ``gt_score`` if
+    every data sample has one, else the one-hot ``gt_label``, smoothed to
+    :math:`(1-\epsilon) q_k + \epsilon / K` (Szegedy et al., arXiv 1512.00567).
+
+    Args:
+        num_classes: K.
+        in_channels: Channels C of the feature map.
+        in_index: Which feature map of the backbone or neck.
+        with_norm: Puts a BatchNorm1d before the linear layer, as the CIFAR ResNets of IR-Net and RBNN.
+        label_smoothing: epsilon.
+        loss_weight: Factor of the loss.
+        init_cfg: As in MMEngine's ``BaseModule``.
+
+    Raises:
+        ValueError: ``label_smoothing`` is outside [0, 1).
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int = 512,
+                 in_index: int = -1,
+                 with_norm: bool = False,
+                 label_smoothing: float = 0.0,
+                 loss_weight: float = 1.0,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f'ClsHead: label_smoothing={label_smoothing}, expected 0 <= label_smoothing < 1')
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.in_index = in_index
+        self.label_smoothing = label_smoothing
+        self.loss_weight = loss_weight
+        self.norm = nn.BatchNorm1d(in_channels) if with_norm else nn.Identity()
+        self.fc = nn.Linear(in_channels, num_classes)
+
+    def forward(self, feats: Union[Tensor, Sequence[Tensor]]) -> Tensor:
+        """Feature maps, the chosen one (N, C, H, W), -> logits (N, K)."""
+        feature = feats if isinstance(feats, Tensor) else feats[self.in_index]
+        if feature.shape[1] != self.in_channels:
+            raise ValueError(f'ClsHead: in_channels={self.in_channels}, but feature map {self.in_index} has '
+                             f'{feature.shape[1]} channels; set in_channels to it')
+        return self.fc(self.norm(feature.mean(dim=(2, 3))))
+
+    def loss(self, feats: Sequence[Tensor], data_samples: Sequence[ClsDataSample],
+             train_cfg: Optional[dict] = None) -> dict[str, Tensor]:
+        """``loss_cls`` and, to be logged, ``acc_top1`` of the batch in percent.
+
+        Raises:
+            KeyError: A data sample has no label.
+            ValueError: A label is not one of the K classes.
+        """
+        logits = self(feats).float()
+        target = self._target(data_samples).to(logits.device, non_blocking=True)
+        loss = F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
+        label = target if target.dim() == 1 else target.argmax(1)
+        right = (logits.detach().argmax(1) == label).float().mean()
+        return dict(loss_cls=self.loss_weight * loss, acc_top1=100 * right)
+
+    def _target(self, samples: Sequence[ClsDataSample]) -> Tensor:
+        """Labels (N,), or soft labels (N, K)."""
+        if all('gt_score' in sample for sample in samples):
+            target = torch.stack([sample.gt_score for sample in samples])
+            valid = target.shape[1:] == (self.num_classes, )
+        else:
+            if not all('gt_label' in sample for sample in samples):
+                raise KeyError('ClsHead: a data sample has neither gt_label nor gt_score; use a data set '
+                               'with labels, and cmim_mm.PackClsInputs at the end of a pipeline')
+            target = torch.cat([sample.gt_label for sample in samples])
+            valid = 0 <= int(target.min()) <= int(target.max()) < self.num_classes
+        if not valid:
+            raise ValueError(f'ClsHead: labels do not fit num_classes={self.num_classes}; set '
+                             'model.decode_head.num_classes to the number of classes of the data')
+        return target
+
+    def predict(self, feats: Sequence[Tensor], data_samples: Sequence[ClsDataSample],
+                test_cfg: Optional[dict] = None) -> list[ClsDataSample]:
+        """The data samples with ``pred_score`` (K,) and ``pred_label`` (1,), on the CPU."""
+        scores = self(feats).float().softmax(1).cpu()
+        labels = scores.argmax(1, keepdim=True)
+        for sample, score, label in zip(data_samples, scores, labels):
+            sample.pred_score, sample.pred_label = score, label
+        return list(data_samples)

@@ -1,0 +1,2 @@
+_base_ = './reactnet_r18_indoor.py'
+model = dict(backbone=dict(binarizer=None))

@@ -1,0 +1,8 @@
+# Its encoder is that of nyud_seg_bnn.py: model.backbone.init_cfg there takes it, with prefix='backbone.'.
+_base_ = [
+    '../_base_/models/cls_r18.py',
+    '../_base_/datasets/indoor.py',
+    '../_base_/schedules/indoor_adam_100e.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(num_classes=41, label_smoothing=0.1))
