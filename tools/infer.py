@@ -9,12 +9,12 @@ import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 # isort: split
 import glob
 from argparse import ArgumentParser
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-import cv2
+import mmcv
 import numpy as np
 import torch
 from mmengine.structures import PixelData
@@ -22,12 +22,16 @@ from mmseg.apis import inference_model, init_model
 from mmseg.structures import SegDataSample
 from rich.progress import track
 
+from cmim_mm.datasets import NYUDSegDataset
 from cmim_mm.datasets.layout import encode_depth, read_image, write_png
-from cmim_mm.datasets.nyud_meta import MAP_40_TO_13
+from cmim_mm.datasets.nyud_meta import CLASSES
+from cmim_mm.datasets.transforms import LoadNYUDDepth, LoadNYUDLabel
 from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
 from cmim_mm.visualization import DenseVisualizer
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
+#: What the names of an image's outputs end in.
+ENDINGS = ('', '_label', '_depth')
 
 
 def make_parser() -> ArgumentParser:
@@ -53,32 +57,47 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
         if path.is_dir():
             here = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
         else:
-            here = [path] if path.is_file() else [Path(p) for p in sorted(glob.glob(argument))]
+            matches = [argument] if path.is_file() else sorted(glob.glob(argument))
+            here = [p for p in map(Path, matches) if p.is_file()]
         if not here:
             raise ToolError(f'{argument}: there is no such image, nor a folder with png or jpg images')
         found += here
-    found = list(dict.fromkeys(found))
-    twice = [stem for stem, count in Counter(p.stem for p in found).items() if count > 1]
-    if twice:
-        same = ', '.join(str(p) for p in found if p.stem == twice[0])
-        raise ToolError(f'{same}: all would be written as {twice[0]}.png; give them in separate calls')
+    found = list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+    writers = defaultdict(list)
+    for path in found:
+        for ending in ENDINGS:
+            writers[path.stem + ending].append(str(path))
+    for name, paths in writers.items():
+        if len(paths) > 1:
+            raise ToolError(f'{", ".join(paths)}: all would be written as {name}.png; '
+                            'give them in separate calls, with an --out each')
     return found
 
 
-def add_ground_truth(sample: SegDataSample, image: Path, num_classes: int) -> None:
-    """Adds gt_sem_seg and gt_depth_map where the image's data folder has them."""
+def is_nyud(classes: Sequence[str]) -> bool:
+    """Whether the labels of a data folder can be mapped to these classes."""
+    return tuple(classes) == CLASSES[13] or set(classes) <= set(CLASSES[40])
+
+
+def add_ground_truth(sample: SegDataSample, image: Path, classes: Sequence[str]) -> None:
+    """Adds gt_sem_seg and gt_depth_map where the image's data folder has them.
+
+    Raises:
+        DataError: The file is unreadable, out of range or not of the image's size.
+    """
+    image = image.absolute()
     root, name = image.parent.parent, f'{image.stem}.png'
     if image.parent.name != 'image':
         return
     label, depth = root / 'label40' / name, root / 'depth' / name
-    if 'pred_sem_seg' in sample and label.is_file():
-        labels = read_image(str(label))
-        labels = MAP_40_TO_13[labels] if num_classes == 13 else labels
-        labels = np.uint8(labels - 1)  # 0, unlabelled, becomes 255
-        sample.gt_sem_seg = PixelData(data=torch.from_numpy(labels).long()[None])
+    if 'pred_sem_seg' in sample and label.is_file() and is_nyud(classes):
+        loaded = LoadNYUDLabel()(dict(
+            seg_map_path=str(label), label_map=NYUDSegDataset.get_label_map(classes), reduce_zero_label=True,
+            ori_shape=sample.ori_shape, seg_fields=[]))
+        sample.gt_sem_seg = PixelData(data=torch.from_numpy(loaded['gt_seg_map']).long()[None])
     if 'pred_depth_map' in sample and depth.is_file():
-        metres = read_image(str(depth)) / np.float32(1000)
-        sample.gt_depth_map = PixelData(data=torch.from_numpy(metres)[None])
+        loaded = LoadNYUDDepth()(dict(depth_map_path=str(depth), ori_shape=sample.ori_shape))
+        sample.gt_depth_map = PixelData(data=torch.from_numpy(loaded['gt_depth_map'])[None])
 
 
 def write(
@@ -98,21 +117,27 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(make_parser(), argv)
     images = find_images(args.images)
     out = Path(args.out)
-    if out.exists() and not out.is_dir():
-        raise ToolError(f'--out {out}: is a file, expected a folder')
     inputs = next((p for p in images if p.resolve().parent == out.resolve()), None)
     if inputs:
         raise ToolError(f'--out {out}: holds {inputs}, which would be overwritten; choose another folder')
+    try:
+        torch.empty(0, device=args.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ToolError(f'--device {args.device}: {str(error).splitlines()[0]}') from error
     model = init_model(load_config(args), args.checkpoint, device=args.device)
     visualizer = DenseVisualizer()
     visualizer.dataset_meta = model.dataset_meta
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ToolError(f'--out {out}: cannot be a folder ({error.strerror})') from error
     for path in track(images, 'images'):
-        image = read_image(str(path))
-        image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image[..., 2::-1]
+        read_image(str(path))  # refuses by name what cannot be read
+        # As LoadImageFromFile reads it: 8 bits, turned as its EXIF says.
+        image = mmcv.imread(str(path), channel_order='rgb')
         sample = inference_model(model, str(path)).cpu()
-        add_ground_truth(sample, path, len(model.dataset_meta['classes']))
-        write(sample, np.ascontiguousarray(image), visualizer, out, path.stem)
+        add_ground_truth(sample, path, tuple(model.dataset_meta['classes']))
+        write(sample, image, visualizer, out, path.stem)
     print(f'{len(images)} images in {out}')
 
 

@@ -1,18 +1,20 @@
 """Predictions beside their ground truth, with what is needed to read them."""
+from pathlib import Path
 from typing import Optional
 
-import mmcv
+import cv2
 import numpy as np
 from mmengine.dist import master_only
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
+from cmim_mm.engine.atomic import write_atomically
 from cmim_mm.registry import VISUALIZERS
 
 from .panels import (
     color_bar,
     depth_range,
-    enlarge,
+    fit_height,
     legend,
     paint_depth,
     paint_labels,
@@ -27,8 +29,9 @@ class DenseVisualizer(SegLocalVisualizer):
 
     Segmentation has a legend of the classes present; depth has a bar in metres, and ground truth and
     prediction share its scale (the ground truth's range where there is one). Ignored pixels and missing
-    depth are black. Arguments and use as ``SegLocalVisualizer``, whose place it takes in
-    ``SegVisualizationHook`` and ``show_result_pyplot``.
+    depth are black. Arguments and use as ``SegLocalVisualizer``, whose place it takes wherever a config
+    names the visualizer: in ``SegVisualizationHook`` and in ``MMSegInferencer``. (``show_result_pyplot``
+    makes a ``SegLocalVisualizer`` whatever the config says.)
     """
 
     @master_only
@@ -43,7 +46,9 @@ class DenseVisualizer(SegLocalVisualizer):
                        out_file: Optional[str] = None,
                        step: int = 0,
                        with_labels: Optional[bool] = True) -> None:
-        """Paints a sample and shows it, writes it to ``out_file``, or hands it to the back ends.
+        """Paints a sample, shows it if asked, and writes it to ``out_file`` or else to the back ends.
+
+        ``get_image`` returns the picture afterwards.
 
         Args:
             name: Under which back ends keep the picture.
@@ -54,7 +59,7 @@ class DenseVisualizer(SegLocalVisualizer):
             draw_pred: Whether to paint predictions.
             show: Whether to open a window.
             wait_time: Seconds that the window waits.
-            out_file: File to write.
+            out_file: File to write, whole or not at all; its suffix says the format.
             step: Step that back ends file the picture under.
             with_labels: Whether segmentation gets its legend.
 
@@ -63,11 +68,13 @@ class DenseVisualizer(SegLocalVisualizer):
         """
         prefixes = [p for p, wanted in (('gt', draw_gt), ('pred', draw_pred)) if wanted]
         picture = self.paint(image, data_sample, prefixes, with_labels)
+        self.set_image(picture)
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(mmcv.rgb2bgr(picture), out_file)
-        elif not show:
+            encoded = cv2.imencode(Path(out_file).suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+            write_atomically(encoded.tobytes(), out_file)
+        else:
             self.add_image(name, picture, step)
 
     def paint(self, image: np.ndarray, sample: Optional[SegDataSample], prefixes: list,
@@ -75,7 +82,7 @@ class DenseVisualizer(SegLocalVisualizer):
         """The picture of a sample, uint8 RGB."""
         labels = self._maps(image, sample, prefixes, 'sem_seg')
         depths = self._maps(image, sample, prefixes, 'depth_map')
-        picture = enlarge(np.ascontiguousarray(image), smooth=True)
+        picture = fit_height(np.ascontiguousarray(image), smooth=True)
         first, height = titled(picture, 'image'), len(picture)
         rows = []
         if labels:
@@ -83,7 +90,7 @@ class DenseVisualizer(SegLocalVisualizer):
             classes, palette = meta.get('classes'), meta.get('palette')
             if not classes or not palette:
                 raise ValueError('DenseVisualizer: class names and palette are missing; set dataset_meta')
-            panels = [titled(enlarge(paint_labels(map_, palette), smooth=False), title)
+            panels = [titled(fit_height(paint_labels(map_, palette), smooth=False), title)
                       for title, map_ in labels.items()]
             if with_labels:
                 present = [i for i in np.unique(np.stack(list(labels.values()))) if 0 <= i < len(classes)]
@@ -92,7 +99,7 @@ class DenseVisualizer(SegLocalVisualizer):
             rows.append(side_by_side([first, *panels]))
         if depths:
             low, high = depth_range(*depths.values())
-            panels = [titled(enlarge(paint_depth(map_, low, high), smooth=False), title)
+            panels = [titled(fit_height(paint_depth(map_, low, high), smooth=False), title)
                       for title, map_ in depths.items()]
             panels.append(titled(color_bar(low, high, height), ''))
             rows.append(side_by_side([first, *panels]))

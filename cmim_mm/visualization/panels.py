@@ -4,8 +4,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-#: Least height of a panel in pixels: smaller maps are enlarged, so that the text beside them is readable.
-MIN_HEIGHT = 240
+#: Least and largest height of a panel in pixels: the text beside it has one size and must be readable.
+MIN_HEIGHT, MAX_HEIGHT = 240, 720
 _FONT, _SIZE, _LINE, _PAD = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 18, 8
 _INK, _PAPER = (30, 30, 30), 255
 
@@ -26,11 +26,15 @@ def paint_depth(depth: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def depth_range(*depths: np.ndarray) -> tuple[float, float]:
-    """Least and largest valid metres of the first map that has any; (0, 1) if none has."""
+    """Least and largest valid metres of the first map that has any; (0, 1) if none has.
+
+    They are at least 0.1 m apart: a constant map is not noise, and its bar stays readable.
+    """
     for depth in depths:
         valid = depth[np.isfinite(depth) & (depth > 0)]
         if valid.size:
-            return float(valid.min()), float(valid.max())
+            low, high = float(valid.min()), float(valid.max())
+            return low, max(high, low + 0.1)
     return 0.0, 1.0
 
 
@@ -56,22 +60,26 @@ def color_bar(low: float, high: float, height: int, ticks: int = 5) -> np.ndarra
     ramp = np.linspace(high, low, height - 4 * _PAD)
     # A ramp may start at 0 m, which paint_depth would take for missing.
     bar = paint_depth(np.maximum(ramp, 1e-6)[:, None].repeat(14, 1), low, high)
-    panel = np.full((height, 14 + 3 * _PAD + _text_width('00.0 m'), 3), _PAPER, np.uint8)
+    digits = 1 if high - low >= 1 else 2
+    texts = [f'{metres:.{digits}f} m' for metres in np.linspace(low, high, ticks)]
+    panel = np.full((height, 14 + 3 * _PAD + max(map(_text_width, texts)), 3), _PAPER, np.uint8)
     panel[2 * _PAD:2 * _PAD + len(bar), _PAD:_PAD + 14] = bar
-    for share in np.linspace(0, 1, ticks):
+    for share, text in zip(np.linspace(0, 1, ticks), texts):
         y = 2 * _PAD + round((1 - share) * (len(bar) - 1))
         cv2.line(panel, (_PAD + 14, y), (_PAD + 17, y), _INK)
-        _write(panel, f'{low + share * (high - low):.1f} m', 2 * _PAD + 14, y + 5)
+        _write(panel, text, 2 * _PAD + 14, y + 5)
     return panel
 
 
-def enlarge(picture: np.ndarray, smooth: bool) -> np.ndarray:
-    """Scales a picture up to :data:`MIN_HEIGHT` if it is lower."""
-    scale = MIN_HEIGHT / len(picture)
-    if scale <= 1:
+def fit_height(picture: np.ndarray, smooth: bool) -> np.ndarray:
+    """Scales a picture to a height from :data:`MIN_HEIGHT` to :data:`MAX_HEIGHT`; most need no scaling."""
+    height = min(max(len(picture), MIN_HEIGHT), MAX_HEIGHT)
+    if height == len(picture):
         return picture
-    size = (round(picture.shape[1] * scale), MIN_HEIGHT)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST)
+    size = (max(round(picture.shape[1] * height / len(picture)), 1), height)
+    shrink = height < len(picture)
+    method = (cv2.INTER_AREA if shrink else cv2.INTER_LINEAR) if smooth else cv2.INTER_NEAREST
+    return cv2.resize(picture, size, interpolation=method)
 
 
 def titled(picture: np.ndarray, title: str) -> np.ndarray:

@@ -89,8 +89,9 @@ def folder(tmp_path):
     rng = np.random.default_rng(0)
     labels = np.add.outer(np.arange(64), np.arange(96)) % 41
     for i in range(1, 9):
-        for kind, array in (('image', rng.integers(0, 256, (64, 96, 3), np.uint8)),
-                            ('label40', labels.astype(np.uint8)), ('depth', np.full((64, 96), 2500, np.uint16))):
+        maps = dict(image=rng.integers(0, 256, (64, 96, 3), np.uint8), label40=labels.astype(np.uint8),
+                    depth=np.full((64, 96), 2500, np.uint16))
+        for kind, array in maps.items():
             (tmp_path / 'data' / kind).mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(tmp_path / 'data' / kind / f'{i:04d}.png'), array)
     return tmp_path / 'data'

@@ -62,6 +62,28 @@ def test_image_alone(visualizer):
     assert visualizer.paint(np.full((240, 320, 3), 5, np.uint8), None, ['gt', 'pred']).shape[1] == 320
 
 
+def test_shown_pictures_are_kept_too(visualizer, monkeypatch):
+    shown, kept = [], []
+    monkeypatch.setattr(visualizer, 'show', lambda picture, **_: shown.append(picture))
+    monkeypatch.setattr(visualizer, 'add_image', lambda *args: kept.append(args))
+    image = np.full((240, 320, 3), 9, np.uint8)
+    visualizer.add_datasample('a', image, sample(pred_sem_seg=np.ones((240, 320), int)), show=True, step=3)
+    assert len(shown) == 1 and kept[0][0::2] == ('a', 3) and np.array_equal(kept[0][1], shown[0])
+    assert np.array_equal(visualizer.get_image(), shown[0])
+
+
+def test_a_failed_write_keeps_the_old_file(visualizer, monkeypatch, tmp_path):
+    out = tmp_path / 'a.png'
+    out.write_bytes(b'before')
+
+    def full(*_):
+        raise OSError('disk full')
+    monkeypatch.setattr('os.replace', full)
+    with pytest.raises(OSError, match='disk full'):
+        visualizer.add_datasample('a', np.zeros((24, 32, 3), np.uint8), out_file=str(out))
+    assert out.read_bytes() == b'before'
+
+
 def test_errors_name_the_map(visualizer):
     image = np.zeros((10, 12, 3), np.uint8)
     with pytest.raises(ValueError, match=r'pred_sem_seg is \(5, 6\), its image \(10, 12\)'):

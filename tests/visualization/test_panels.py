@@ -43,6 +43,21 @@ def test_color_bar_runs_from_far_to_near():
     assert (column[-1] == panels.paint_depth(np.array([[1e-6]]), 0, 5)[0, 0]).all()
 
 
-def test_small_pictures_are_enlarged_large_ones_kept():
-    assert panels.enlarge(np.zeros((64, 96, 3), np.uint8), smooth=False).shape == (240, 360, 3)
-    assert panels.enlarge(np.zeros((480, 640, 3), np.uint8), smooth=True).shape == (480, 640, 3)
+def test_bar_of_a_narrow_range_has_distinct_ticks(monkeypatch):
+    texts = []
+    monkeypatch.setattr(panels, '_write', lambda panel, text, x, y: texts.append(text))
+    panels.color_bar(*panels.depth_range(np.full((2, 2), 2.0)), 240)
+    assert texts[0] == '2.00 m' and texts[-1] == '2.10 m' and len(set(texts)) == 5
+
+
+def test_heights_stay_where_text_is_readable():
+    def fitted(*size):
+        return panels.fit_height(np.zeros((*size, 3), np.uint8), smooth=False).shape[:2]
+    assert fitted(64, 96) == (240, 360) and fitted(480, 640) == (480, 640)
+    assert fitted(2400, 3200) == (720, 960) and fitted(4000, 1) == (720, 1)
+
+
+@pytest.mark.parametrize('smooth', [False, True])
+def test_scaling_makes_no_new_labels(smooth):
+    colors = np.random.default_rng(0).choice(np.uint8([0, 255]), (64, 96, 1)).repeat(3, 2)
+    assert (set(np.unique(panels.fit_height(colors, smooth))) == {0, 255}) is not smooth

@@ -11,7 +11,14 @@ from rich.progress import track
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.datasets.data_root import dataset_cfgs
-from cmim_mm.engine.cli import add_config_arguments, check_data_roots, load_config, parse_args, run
+from cmim_mm.engine.cli import (
+    ToolError,
+    add_config_arguments,
+    check_data_roots,
+    load_config,
+    parse_args,
+    run,
+)
 from cmim_mm.visualization import DenseVisualizer
 
 #: What --mode original leaves out: all that draws random numbers.
@@ -37,7 +44,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(make_parser(), argv)
     cfg = load_config(args)
     loader = f'{args.phase}_dataloader'
+    if not cfg.get(loader):
+        raise ToolError(f'{args.config} has no {loader} for --phase {args.phase}')
     check_data_roots(cfg, loader)
+    if args.output_dir:
+        try:
+            Path(args.output_dir).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f'cannot be a folder ({error.strerror})'
+            raise ToolError(f'--output-dir {args.output_dir}: {problem}') from error
     if args.mode == 'original':
         for dataset in dataset_cfgs({loader: cfg[loader]}):
             dataset['pipeline'] = [
