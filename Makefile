@@ -27,7 +27,7 @@ $(VENV)/.installed: setup.py Makefile
 	@touch $@
 
 demo: install
-	$(BIN)/python tools/demo.py
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tools/demo.py
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests
