@@ -27,6 +27,7 @@ from cmim_mm.datasets.layout import encode_depth, read_image, write_png
 from cmim_mm.datasets.nyud_meta import CLASSES
 from cmim_mm.datasets.transforms import LoadNYUDDepth, LoadNYUDLabel
 from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
+from cmim_mm.models.pretrained import check_weights
 from cmim_mm.visualization import DenseVisualizer
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
@@ -125,6 +126,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     except (RuntimeError, AssertionError) as error:
         raise ToolError(f'--device {args.device}: {str(error).splitlines()[0]}') from error
     model = init_model(load_config(args), args.checkpoint, device=args.device)
+    check_weights(model, args.checkpoint)
     visualizer = DenseVisualizer()
     visualizer.dataset_meta = model.dataset_meta
     try:

@@ -20,6 +20,7 @@ from cmim_mm.engine.cli import (
     parse_args,
     run,
 )
+from cmim_mm.models.pretrained import check_weights
 
 
 def make_parser() -> ArgumentParser:
@@ -85,7 +86,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.out:
         add_dump(cfg, args.out)
     check_data_roots(cfg, 'test_dataloader')
-    metrics = build_runner(cfg, args.launcher).test()
+    runner = build_runner(cfg, args.launcher)
+    check_weights(runner.model, args.checkpoint)
+    metrics = runner.test()
     if is_main_process():
         print(format_table(['metric', 'value'], list(metrics.items())))
 

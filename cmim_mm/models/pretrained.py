@@ -1,4 +1,4 @@
-"""Pretrained encoders load whole or not at all."""
+"""Pretrained encoders load whole or not at all, and so do models that are only evaluated."""
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
@@ -55,12 +55,7 @@ def check_pretrained(module: nn.Module, checkpoint: str, prefix: Optional[str] =
             raise CheckpointError(f"{checkpoint}: no key begins with prefix='{prefix}'. Its keys begin with "
                                   f'{", ".join(parts)}')
     wanted = module.state_dict()
-    problems = [
-        _listed('missing', wanted.keys() - found.keys()),
-        _listed('left over', found.keys() - wanted.keys()),
-        _listed('of another shape', (
-            f'{key} {tuple(found[key].shape)}, expected {tuple(wanted[key].shape)}'
-            for key in wanted.keys() & found.keys() if found[key].shape != wanted[key].shape))]
+    problems = [*_lacking(wanted, found), _listed('left over', found.keys() - wanted.keys())]
     if any(problems):
         hint = ''
         if prefix is None and any(key.startswith('backbone.') for key in found):
@@ -68,6 +63,34 @@ def check_pretrained(module: nn.Module, checkpoint: str, prefix: Optional[str] =
         raise CheckpointError(
             f'{checkpoint} does not fit {type(module).__name__}: {"; ".join(filter(None, problems))}.{hint} '
             'Depth, stem, block and binarizer must be those that it was trained with.')
+
+
+def check_weights(model: nn.Module, checkpoint: str) -> None:
+    """Makes sure that a checkpoint has every weight of a model; what it has beyond (a further head) may stay.
+
+    Args:
+        model: The model; wrappers (several ranks, test-time augmentation) are looked through.
+        checkpoint: Path or address.
+
+    Raises:
+        CheckpointError: Weights are missing or of another shape; names the keys.
+    """
+    while isinstance(getattr(model, 'module', None), nn.Module):
+        model = model.module
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
+    problems = _lacking(model.state_dict(), loaded.get('state_dict', loaded))
+    if any(problems):
+        raise CheckpointError(
+            f'{checkpoint} does not fit the {type(model).__name__} of this config: '
+            f'{"; ".join(filter(None, problems))}. Give the config that it was trained with.')
+
+
+def _lacking(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    return [
+        _listed('missing', wanted.keys() - found.keys()),
+        _listed('of another shape', (
+            f'{key} {tuple(found[key].shape)}, expected {tuple(wanted[key].shape)}'
+            for key in wanted.keys() & found.keys() if found[key].shape != wanted[key].shape))]
 
 
 def _listed(what: str, keys: Iterable[str], shown: int = 6) -> str:

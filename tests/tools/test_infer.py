@@ -13,6 +13,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import DATASETS, MODELS
 from mmseg.structures import SegDataSample
 
+from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.datasets.data_root import set_data_root
 from cmim_mm.datasets.layout import DataError
 from cmim_mm.datasets.nyud_meta import CLASSES, MAP_40_TO_13
@@ -173,3 +174,11 @@ def test_starts_in_a_process_of_its_own(repository, name):
     done = subprocess.run([sys.executable, str(repository / 'tools' / name), '--help'], text=True,
                           capture_output=True, env={**os.environ, 'PYTHONPATH': str(repository)})
     assert done.returncode == 0 and '--cfg-options' in done.stdout, done.stderr
+
+
+def test_checkpoint_of_another_task_is_refused(infer, checkpoint, rooms_root, tmp_path):
+    config, _ = checkpoint('nyud_depth_bnn_quick.py')
+    _, weights = checkpoint('nyud_seg_bnn_quick.py')
+    with pytest.raises(CheckpointError, match='does not fit the DepthEstimator of this config: .*missing'):
+        infer.main([config, weights, str(rooms_root / 'image'), '--out', str(tmp_path), '--device', 'cpu'])
+    assert not any(tmp_path.iterdir())

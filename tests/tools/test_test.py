@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.datasets.layout import read_list
 from cmim_mm.engine import cli
 
@@ -64,6 +65,14 @@ def test_missing_checkpoint_names_those_there(tester, trained):
     config, checkpoint, *rest = trained['seg']
     with pytest.raises(cli.ToolError, match=r'iter_9\.pth: there is no such .* are .*iter_2\.pth'):
         tester.main([config, checkpoint.replace('iter_2', 'iter_9'), *rest])
+
+
+def test_checkpoint_of_another_task_is_refused(tester, trained):
+    config, _, *rest = trained['seg']
+    _, checkpoint, *_ = trained['depth']
+    message = r'does not fit the EncoderDecoder of this config: .*missing: decode_head'
+    with pytest.raises(CheckpointError, match=message):
+        tester.main([config, checkpoint, *rest])
 
 
 def test_tta_and_painting_need_their_parts(tester):
