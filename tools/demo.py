@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Optional
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
+from cmim_mm.atomic import write_atomically
 from cmim_mm.datasets.layout import read_list
-from cmim_mm.engine.atomic import write_atomically
 from cmim_mm.engine.cli import ToolError, format_table, run
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -15,6 +15,8 @@ from typing import NamedTuple, Optional
 import cv2
 import numpy as np
 
+from cmim_mm.atomic import write_atomically
+
 #: Key of a frame's path -> the folder that holds its files.
 FOLDERS = {
     'img_path': 'image', 'seg_map_path': 'label40',
@@ -82,16 +84,9 @@ def read_image(path: str) -> np.ndarray:
     return image
 
 
-def write_bytes(path: str, data: bytes) -> None:
-    """Writes a file whole or not at all."""
-    with open(f'{path}.tmp', 'wb') as f:
-        f.write(data)
-    os.replace(f'{path}.tmp', path)
-
-
 def write_png(path: str, image: np.ndarray) -> None:
     """Writes a PNG whole or not at all."""
-    write_bytes(path, cv2.imencode('.png', image)[1].tobytes())
+    write_atomically(cv2.imencode('.png', image)[1].tobytes(), path, sync=False)
 
 
 def encode_depth(metres: np.ndarray) -> np.ndarray:

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from mmengine.utils import ProgressBar
 
-from .layout import FOLDERS, DataError, encode_depth, write_bytes, write_png
+from cmim_mm.atomic import write_atomically
+
+from .layout import FOLDERS, DataError, encode_depth, write_png
 from .nyud_meta import MAP_894_TO_40, NUM_FRAMES, SPLIT
 
 URL = 'https://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat'
@@ -60,7 +62,7 @@ def convert(mat: str, out: str) -> dict[str, int]:
     result = {'now': len(todo), 'bad_depth': bad_depth}
     for split, members in SPLIT.items():
         names = [f'{n:04d}\n' for n in sorted(members) if n <= count]
-        write_bytes(os.path.join(out, f'{split}.txt'), ''.join(names).encode())
+        write_atomically(''.join(names).encode(), os.path.join(out, f'{split}.txt'))
         result[split] = len(names)
     return result
 
@@ -113,7 +115,7 @@ def _claim(out: str, source: dict) -> None:
         raise ConversionError(f'{out}: holds something else already. Give another folder with -o')
     for folder in FOLDERS.values():
         os.makedirs(os.path.join(out, folder), exist_ok=True)
-    write_bytes(mark, json.dumps(source).encode())
+    write_atomically(json.dumps(source).encode(), mark)
 
 
 def _paths(out: str, number: int) -> list[str]:

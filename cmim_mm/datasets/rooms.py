@@ -15,7 +15,9 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from .layout import DataError, encode_depth, write_bytes, write_png
+from cmim_mm.atomic import write_atomically
+
+from .layout import FOLDERS, DataError, encode_depth, write_png
 from .rooms_furniture import LABEL
 from .rooms_render import Camera, inside, random_camera, render
 from .rooms_scene import Scene, make_scene
@@ -88,7 +90,7 @@ def write_rooms(
             _consume(pool.imap_unordered(write, missing, chunksize=4), len(missing))
     test = names[TEST_EVERY - 1 :: TEST_EVERY]
     for split, chosen in (('train', sorted(set(names) - set(test))), ('test', test)):
-        write_bytes(str(out / f'{split}.txt'), ('\n'.join(chosen) + '\n').encode())
+        write_atomically(('\n'.join(chosen) + '\n').encode(), out / f'{split}.txt')
 
 
 def _consume(done: Iterable, total: int) -> None:
@@ -109,14 +111,14 @@ def _claim(out: Path, recipe: dict) -> None:
     elif out.exists() and any(out.iterdir()):
         raise DataError(f'{out}: is not empty and was not made by this generator. Choose another folder.')
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes(str(marker), json.dumps(recipe).encode())  # first: a restart knows the folder by it
-    write_bytes(str(out / 'README.txt'), ABOUT.encode())
-    for kind in ('image', 'label40', 'depth', 'raw_depth'):
+    write_atomically(json.dumps(recipe).encode(), marker)  # first: a restart knows the folder by it
+    write_atomically(ABOUT.encode(), out / 'README.txt')
+    for kind in FOLDERS.values():
         (out / kind).mkdir(exist_ok=True)
 
 
 def _finished(out: Path, name: str) -> bool:
-    return all((out / kind / f'{name}.png').exists() for kind in ('image', 'label40', 'depth', 'raw_depth'))
+    return all((out / kind / f'{name}.png').exists() for kind in FOLDERS.values())
 
 
 def _write_room(out: Path, seed: int, size: tuple[int, int], index: int) -> None:

@@ -8,7 +8,7 @@ from mmengine.dist import master_only
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
-from cmim_mm.engine.atomic import write_atomically
+from cmim_mm.atomic import write_atomically
 from cmim_mm.registry import VISUALIZERS
 
 from .panels import (

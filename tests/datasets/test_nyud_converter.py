@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from cmim_mm.atomic import PARTIAL
 from cmim_mm.datasets import NYUDDepthDataset, NYUDSegDataset, nyud_converter
 from cmim_mm.datasets.check import check_folder
 from cmim_mm.datasets.nyud_converter import ConversionError, convert
@@ -96,7 +97,7 @@ def test_restart_writes_only_what_is_missing(tmp_path, out, monkeypatch, chunk_f
     def stop(path, image):
         count.append(path)
         if len(count) == 15:  # the third file of the fourth frame
-            (tmp_path / 'out/raw_depth/0004.png.tmp').write_bytes(b'half')
+            (tmp_path / f'out/raw_depth/0004.png{PARTIAL}').write_bytes(b'half')
             raise KeyboardInterrupt
         real(path, image)
 

@@ -7,8 +7,8 @@ import torch
 from test_loop import run_script
 from toy_run import build_runner
 
+from cmim_mm.atomic import PARTIAL, remove_partial_files, write_atomically
 from cmim_mm.checkpoint import load_checkpoint_file
-from cmim_mm.engine.atomic import PARTIAL, remove_partial_files, write_atomically
 from cmim_mm.engine.hooks import AtomicCheckpointHook
 
 HOOK = {'interval': 2, 'max_keep_ckpts': 1, 'save_best': 'toy/score', 'rule': 'greater'}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from cmim_mm.atomic import write_atomically
 from cmim_mm.engine import cli
-from cmim_mm.engine.atomic import write_atomically
 
 FIGURES = {'seg': {'mIoU': 6.0, 'aAcc': 50.0}, 'depth': {'pixel/rmse': 0.5, 'pixel/d1': 0.8}}
 TRIVIAL = {'seg': {'mIoU': 1.5, 'aAcc': 25.0}, 'depth': {'pixel/rmse': 1.0, 'pixel/d1': 0.4}}

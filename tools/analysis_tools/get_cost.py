@@ -1,37 +1,32 @@
 """Prints what the model of a config costs, layer by layer: bits, parameters, FLOPs, BOPs, OPs, bytes."""
-import argparse
-import os
-import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Optional
 
-from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
 
 from cmim_mm.analysis import format_cost, model_cost
 from cmim_mm.analysis.cost_table import STYLES
+from cmim_mm.atomic import write_atomically
+from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
 from cmim_mm.registry import MODELS
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
     parser.add_argument('--shape', type=int, nargs=2, default=[480, 640], metavar=('H', 'W'),
                         help='size of the image before input_scale (default: 480 640)')
     parser.add_argument('--format', choices=list(STYLES), default='table')
     parser.add_argument('--out', help='write to this file instead of the terminal')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='overrides in the config, key=value, as in train.py')
-    return parser.parse_args()
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    args = parse_args(make_parser(), argv)
+    cfg = load_config(args)
     if 'model' not in cfg:
-        sys.exit(f'{args.config} defines no model')
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
+        raise ToolError(f'{args.config} defines no model')
     model = revert_sync_batchnorm(MODELS.build(cfg.model))
     preprocessor = getattr(model, 'data_preprocessor', None)
     size = preprocessor.scaled_size(*args.shape) if hasattr(preprocessor, 'scaled_size') else args.shape
@@ -40,13 +35,9 @@ def main() -> None:
     if args.out is None:
         print(text, end='')
         return
-    os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
-    temporary = f'{args.out}.tmp'
-    with open(temporary, 'w', encoding='utf-8') as file:
-        file.write(text)
-    os.replace(temporary, args.out)
+    write_atomically(text.encode(), args.out)
     print(f'wrote {args.out}')
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

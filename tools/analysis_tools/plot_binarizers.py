@@ -1,5 +1,5 @@
 """Draws what each binarization method computes and which gradient it gives, at three points of training."""
-import os
+import io
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
+from cmim_mm.atomic import write_atomically
 from cmim_mm.binarize import BINARIZERS, BinaryConv2d, set_progress
 from cmim_mm.engine.cli import ToolError, parse_args, run
 
@@ -112,10 +113,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ToolError(f'--methods {" ".join(unknown)}: no such binarization method; valid names are: '
                         f'{", ".join(sorted(BINARIZERS.module_dict))}')
     out = Path(args.out) / 'binarizers.png'
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_suffix('.tmp')
-    plot(args.methods).savefig(temporary, format='png', dpi=90)
-    os.replace(temporary, out)
+    picture = io.BytesIO()
+    plot(args.methods).savefig(picture, format='png', dpi=90)
+    write_atomically(picture.getvalue(), out)
     print(f'wrote {out}')
 
 

@@ -9,7 +9,7 @@ from typing import Optional
 from mmengine.logging import MMLogger
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
-from cmim_mm.engine.atomic import write_atomically
+from cmim_mm.atomic import write_atomically
 from cmim_mm.engine.cli import (
     add_config_arguments,
     check_data_roots,

@@ -5,7 +5,7 @@ from typing import Optional
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 
-from cmim_mm.engine.atomic import remove_partial_files, write_atomically
+from cmim_mm.atomic import remove_partial_files, write_atomically
 from cmim_mm.registry import HOOKS
 
 
