@@ -1,5 +1,5 @@
 """BinaryConv2d: a 2-D convolution of binary activations with binary weights."""
-from typing import Union
+from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +31,15 @@ class BinaryConv2d(nn.Conv2d):
     Shape:
         x (N, C, H, W) -> y (N, O, H', W').
 
+    Attributes:
+        recording: while True, ``last_pair`` is kept in training mode; a backbone's ``taps`` sets it.
+        last_pair: (latent x, binary input of x) of the last forward pass, with their gradients.
+
     Raises:
         KeyError: an unknown binarizer; the message lists the valid names.
     """
+    recording: bool = False
+    last_pair: Optional[tuple[Tensor, Tensor]] = None
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Size2d, stride: Size2d = 1,
                  padding: Union[Size2d, str] = 0, dilation: Size2d = 1, groups: int = 1, bias: bool = False,
@@ -73,5 +79,8 @@ class BinaryConv2d(nn.Conv2d):
             self.binarizer.start_epoch(self.weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self._conv_forward(self.binary_input(x), self.binary_weight(), self.bias)
+        binary = self.binary_input(x)
+        if self.recording and self.training:
+            self.last_pair = x, binary
+        y = self._conv_forward(binary, self.binary_weight(), self.bias)
         return self.binarizer.scale_output(y)

@@ -1,4 +1,5 @@
 """``--launcher`` without a GPU: gloo between processes on CPUs."""
+import atexit
 import datetime
 import os
 import subprocess
@@ -65,6 +66,13 @@ def _init_gloo(launcher: str, timeout: 'int | None') -> None:
     if not torch.distributed.is_initialized():
         limit = None if timeout is None else datetime.timedelta(seconds=timeout)
         torch.distributed.init_process_group('gloo', timeout=limit)
+        # Gloo's threads, still running when the interpreter is torn down, would abort the process.
+        atexit.register(_leave_gloo)
+
+
+def _leave_gloo() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _first_slurm_host(nodes: str) -> str:
