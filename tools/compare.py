@@ -23,7 +23,7 @@ from mmengine.config import Config
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.analysis.variants import Variant, grid, read_result, summarize, write_result
 from cmim_mm.atomic import write_atomically
-from cmim_mm.engine.cli import ToolError, format_table, run
+from cmim_mm.engine.cli import ToolError, add_vary_argument, format_table, run
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -31,8 +31,7 @@ TOOLS = Path(__file__).resolve().parent
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('configs', nargs='+', help='config files')
-    parser.add_argument('--vary', nargs='+', default=[], metavar='KEY=A,B,C',
-                        help='values to go through; several keys give every combination')
+    add_vary_argument(parser)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='one training each (%(default)s)')
     parser.add_argument('--metrics', nargs='+', help='columns of the table; all that were measured')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'), help='(%(default)s)')
@@ -40,17 +39,6 @@ def make_parser() -> ArgumentParser:
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time (%(default)s)')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='for all of them')
     return parser
-
-
-def parse_vary(pairs: Sequence[str]) -> dict[str, list[str]]:
-    """Key -> values of ``KEY=A,B,C``."""
-    vary = {}
-    for pair in pairs:
-        key, equals, values = pair.partition('=')
-        if not (key and equals and all(values.split(','))):
-            raise ToolError(f"--vary: expected KEY=VALUE,VALUE,..., got '{pair}'")
-        vary[key] = values.split(',')
-    return vary
 
 
 def train(variant: Variant, args) -> Optional[dict]:
@@ -93,7 +81,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         if not Path(config).is_file():
             raise ToolError(f'{config}: there is no such config')
         Config.fromfile(config)  # fails now rather than after hours
-    variants = grid(args.configs, parse_vary(args.vary), args.seeds)
+    variants = grid(args.configs, dict(args.vary), args.seeds)
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(lambda variant: train(variant, args), variants))
 

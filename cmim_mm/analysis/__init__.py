@@ -1,4 +1,4 @@
 from .cost import Cost, LayerCost, model_cost
-from .cost_table import format_cost
+from .cost_table import format_cost, format_totals
 
-__all__ = ['Cost', 'LayerCost', 'format_cost', 'model_cost']
+__all__ = ['Cost', 'LayerCost', 'format_cost', 'format_totals', 'model_cost']

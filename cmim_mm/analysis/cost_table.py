@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from typing import Callable
 
 from .cost import Cost
@@ -22,6 +23,18 @@ def format_cost(cost: Cost, style: str = 'table') -> str:
     if style not in STYLES:
         raise ValueError(f'unknown style {style!r}; valid are {", ".join(STYLES)}')
     return STYLES[style](cost)
+
+
+def format_totals(costs: Mapping[str, Cost]) -> str:
+    """One row of totals a network, in Markdown.
+
+    Args:
+        costs: Name -> what :func:`model_cost` returned.
+    """
+    keys = ('params', 'flops', 'bops', 'ops', 'bytes')
+    lines = [('network', *keys), ('---', *['---:'] * len(keys))]
+    lines += [(name, *(_cell(key, cost.total[key]) for key in keys)) for name, cost in costs.items()]
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
 def _rows(cost: Cost) -> list[dict]:
@@ -61,14 +74,14 @@ def _table(cost: Cost) -> str:
 
 
 def _cells(cost: Cost) -> list[list[str]]:
+    return [list(COLUMNS), *([_cell(key, row[key]) for key in COLUMNS] for row in _rows(cost))]
+
+
+def _cell(key: str, value) -> str:
     """Counts and bytes with separators, operations as powers of ten."""
-
-    def cell(key: str, value) -> str:
-        if key in ('params', 'bytes'):
-            return f'{value:,.0f}'
-        return f'{value:.3e}' if key in ('flops', 'bops', 'ops') and value else str(value)
-
-    return [list(COLUMNS), *([cell(key, row[key]) for key in COLUMNS] for row in _rows(cost))]
+    if key in ('params', 'bytes'):
+        return f'{value:,.0f}'
+    return f'{value:.3e}' if key in ('flops', 'bops', 'ops') and value else str(value)
 
 
 STYLES: dict[str, Callable[[Cost], str]] = dict(table=_table, markdown=_markdown, csv=_csv, json=_json)

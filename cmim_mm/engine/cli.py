@@ -41,6 +41,24 @@ class CfgOptions(DictAction):
         super().__call__(parser, namespace, values, option_string)
 
 
+def key_values(text: str) -> tuple[str, list[str]]:
+    """Argument type: ``KEY=A,B,C`` -> (key, values).
+
+    Raises:
+        argparse.ArgumentTypeError: It is something else.
+    """
+    key, _, values = text.partition('=')
+    if not (key and all(values.split(','))):
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE,VALUE,..., got '{text}'")
+    return key, values.split(',')
+
+
+def add_vary_argument(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--vary``; ``dict(args.vary)`` is key -> values as text."""
+    parser.add_argument('--vary', nargs='+', type=key_values, default=[], metavar='KEY=A,B,C',
+                        help='values to go through; several keys give every combination')
+
+
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds ``config``, ``--cfg-options`` and ``--data-root``."""
     parser.add_argument('config', help='config file')
