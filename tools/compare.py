@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,9 +28,20 @@ from cmim_mm.engine.cli import ToolError, add_vary_argument, format_table, run
 TOOLS = Path(__file__).resolve().parent
 
 
+def config_and_options(text: str) -> str:
+    """Argument type: 'CONFIG' or 'CONFIG KEY=VALUE ...'."""
+    config, *options = text.split() or ['']
+    if not Path(config).is_file():
+        raise ArgumentTypeError(f"{config or text!r}: there is no such config")
+    if not all('=' in option for option in options):
+        raise ArgumentTypeError(f"expected 'CONFIG KEY=VALUE ...', got '{text}'")
+    return text
+
+
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('configs', nargs='+', help='config files')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', type=config_and_options,
+                        help='config file; with options of its own in quotes: "CONFIG KEY=VALUE KEY=VALUE"')
     add_vary_argument(parser)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='one training each (%(default)s)')
     parser.add_argument('--metrics', nargs='+', help='columns of the table; all that were measured')
@@ -77,11 +88,9 @@ def machine() -> str:
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = make_parser().parse_args(argv)
-    for config in args.configs:
-        if not Path(config).is_file():
-            raise ToolError(f'{config}: there is no such config')
-        Config.fromfile(config)  # fails now rather than after hours
     variants = grid(args.configs, dict(args.vary), args.seeds)
+    for variant in variants:
+        Config.fromfile(variant.config)  # fails now rather than after hours
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(lambda variant: train(variant, args), variants))
 

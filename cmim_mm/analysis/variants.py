@@ -27,8 +27,8 @@ class Variant(NamedTuple):
     @property
     def name(self) -> str:
         """What tells it from its neighbours, without the seed: 'irnet_r20 binarizer=ReCU'."""
-        return ' '.join([Path(self.config).stem, *(f'{key.rpartition(".")[2]}={value}'
-                                                   for key, value in self.options.items())])
+        short = (f'{key.rpartition(".")[2]}={value.rpartition("/")[2]}' for key, value in self.options.items())
+        return ' '.join([Path(self.config).stem, *short])
 
     def folder(self, root: Path) -> Path:
         """Its work folder; equal for equal variants only."""
@@ -38,10 +38,20 @@ class Variant(NamedTuple):
 
 
 def grid(configs: Sequence[str], vary: Mapping[str, Sequence[str]], seeds: Sequence[int]) -> list[Variant]:
-    """Every config with every combination of the varied keys' values and every seed."""
+    """Every config with every combination of the varied keys' values and every seed.
+
+    Args:
+        configs: Paths; one with options of its own is 'path KEY=VALUE KEY=VALUE'.
+        vary: Key -> values.
+        seeds: Of the runs.
+    """
     combinations = [dict(zip(vary, values)) for values in itertools.product(*vary.values())]
-    return [Variant(config, options, seed)
-            for config in configs for options in combinations for seed in seeds]
+    variants = []
+    for config in configs:
+        path, *own = config.split()
+        options = dict(pair.split('=', 1) for pair in own)
+        variants += [Variant(path, {**options, **more}, seed) for more in combinations for seed in seeds]
+    return variants
 
 
 def read_result(folder: Path) -> Optional[dict]:

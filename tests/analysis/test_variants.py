@@ -14,6 +14,7 @@ def test_grid_is_every_combination():
     assert variants[0].name == 'a binarizer=BNN lr=0.1'
     assert len({v.folder(Path('w')) for v in variants}) == 8
     assert grid(['a.py'], {}, [3]) == [Variant('a.py', {}, 3)]
+    assert grid(['a.py x=1 y=2'], {'y': ['3']}, [0]) == [Variant('a.py', {'x': '1', 'y': '3'}, 0)]
 
 
 def log(folder, run, *records):

@@ -58,16 +58,13 @@ def test_what_fails_does_not_stop_the_rest(compare, config, trainings, tmp_path)
     assert 'failed' in (tmp_path / 'table.md').read_text() and len(trainings) == 2
 
 
-def test_a_missing_config(compare, tmp_path):
-    with pytest.raises(ToolError, match='no such config'):
-        compare.main(['no.py', '--work-dir', str(tmp_path)])
-
-
-@pytest.mark.parametrize('vary', ['lr', 'lr=1,,2', '=1'])
-def test_what_varies_must_have_values(compare, config, vary, capsys):
+@pytest.mark.parametrize('arguments, message', [
+    (['no.py'], 'no such config'), (['{config} lr'], 'KEY=VALUE'),
+    *((['{config}', '--vary', vary], 'KEY=VALUE') for vary in ('lr', 'lr=1,,2', '=1'))])
+def test_mistakes(compare, config, arguments, message, capsys):
     with pytest.raises(SystemExit):
-        compare.main([config, '--vary', vary])
-    assert 'KEY=VALUE' in capsys.readouterr().err
+        compare.main([argument.format(config=config) for argument in arguments])
+    assert message in capsys.readouterr().err
 
 
 def test_a_real_training(compare, config, tmp_path, repository, monkeypatch):
