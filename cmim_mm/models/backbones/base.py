@@ -8,11 +8,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from cmim_mm.binarize import get_binarizer
 
+from ..features import Features, Pair, Tap, find_taps
 from ..pretrained import PretrainedEncoder
 
 
 class Backbone(PretrainedEncoder):
-    """A stem and stages named layer1, layer2, ...; a subclass builds them, then calls ``_freeze``.
+    """A stem and stages named layer1, layer2, ...; a subclass builds them, then calls ``_finish``.
 
     The stem is conv1, bn1 and act, in full precision.
 
@@ -21,18 +22,25 @@ class Backbone(PretrainedEncoder):
         out_indices: Stages (from 0) whose feature maps are returned; None for all.
         frozen_stages: Stem (0) and stages up to this one (from 1) do not train; -1 freezes nothing.
         norm_eval: Keeps the statistics of batch norms while training.
+        taps: Binary convolutions whose latent and binary input training hands on in
+            :class:`~cmim_mm.models.features.Features`: a number is the last one of that stage (from 0;
+            negative from the end), a string a module's name. They add no parameter, and in eval mode
+            nothing is recorded.
         init_cfg: As in MMEngine's BaseModule.
 
     Raises:
-        ValueError: An index without a stage; the message lists the valid ones.
+        ValueError: An index without a stage, or a tap without a binary convolution that trains; the message
+            lists the valid ones.
     """
     conv1: nn.Conv2d
     bn1: nn.Module
     act: nn.Module
 
     def __init__(self, num_stages: int, out_indices: Optional[Sequence[int]], frozen_stages: int,
-                 norm_eval: bool, init_cfg: Union[dict, Sequence[dict], None]) -> None:
+                 norm_eval: bool, taps: Sequence[Tap], init_cfg: Union[dict, Sequence[dict], None]) -> None:
         super().__init__(init_cfg)
+        self.taps = tuple(taps)
+        self.tap_names: tuple[str, ...] = ()
         self.num_stages = num_stages
         self.out_indices = tuple(range(num_stages) if out_indices is None else out_indices)
         for index in self.out_indices:
@@ -47,13 +55,20 @@ class Backbone(PretrainedEncoder):
         return tuple(getattr(self, f'layer{i + 1}') for i in range(self.num_stages))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, in_channels, H, W) -> the chosen stages' maps, finest first; odd sizes round up."""
+        """(N, in_channels, H, W) -> the chosen stages' maps, finest first; odd sizes round up.
+
+        With ``taps``, in training mode, they come as :class:`~cmim_mm.models.features.Features`.
+        """
+        images = x
         x = self._stem(x)
         features = []
         for stage in self.stages:
             x = stage(x)
             features.append(x)
-        return tuple(features[i] for i in self.out_indices)
+        maps = tuple(features[i] for i in self.out_indices)
+        if not (self.taps and self.training):
+            return maps
+        return Features(maps, pairs=self._take_pairs(), tap_names=self.tap_names, inputs=images, encoder=self)
 
     def train(self, mode: bool = True) -> 'Backbone':
         """As in nn.Module, with frozen stages, and norms under ``norm_eval``, kept in eval mode."""
@@ -67,6 +82,26 @@ class Backbone(PretrainedEncoder):
 
     def _stem(self, x: Tensor) -> Tensor:
         return self.act(self.bn1(self.conv1(x)))
+
+    def _take_pairs(self) -> list[Pair]:
+        """What the tapped convolutions recorded; they forget it, so that no graph outlives its step."""
+        pairs = []
+        for name in self.tap_names:
+            conv = self.get_submodule(name)
+            pairs.append(conv.last_pair)
+            conv.last_pair = None
+        return pairs
+
+    def _finish(self) -> None:
+        """Freezes stages and sets the taps, once all layers are there."""
+        self._freeze()
+        found = find_taps(self, self.taps)
+        for name, conv in found.items():
+            if not conv.training:
+                raise ValueError(f'{type(self).__name__}: taps has {name}, which lies in a frozen stage '
+                                 f'(frozen_stages={self.frozen_stages}); tap a stage that trains')
+            conv.recording = True
+        self.tap_names = tuple(found)
 
     def _freeze(self) -> None:
         if self.frozen_stages < 0:

@@ -13,6 +13,7 @@ import torch
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.autograd import Function
 
 
 class RPReLU(nn.Module):
@@ -28,7 +29,26 @@ class RPReLU(nn.Module):
         self.shift_out = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.prelu(x + self.shift_in) + self.shift_out
+        return self.prelu(x + self.shift_in).add_(self.shift_out)
+
+
+class _TwoSlopes(Function):
+    """Maxout that keeps its input alone."""
+
+    @staticmethod
+    def forward(ctx, x, gamma_pos, gamma_neg):
+        ctx.save_for_backward(x, gamma_pos, gamma_neg)
+        x = x.to(torch.result_type(x, gamma_pos))
+        positive = x.relu()
+        return (x - positive).mul_(gamma_neg).addcmul_(positive, gamma_pos)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, gamma_pos, gamma_neg = ctx.saved_tensors
+        dtype, x = x.dtype, x.to(grad.dtype)
+        positive, negative = (torch.ops.aten.threshold_backward(grad, side, 0) for side in (x, -x))
+        grad_pos, grad_neg = ((side * x).sum_to_size(gamma_pos.shape) for side in (positive, negative))
+        return positive.mul_(gamma_pos).addcmul_(negative, gamma_neg).to(dtype), grad_pos, grad_neg
 
 
 class Maxout(nn.Module):
@@ -43,7 +63,7 @@ class Maxout(nn.Module):
         self.gamma_neg = nn.Parameter(torch.full((1, channels, 1, 1), 0.25))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.gamma_pos * x.relu() - self.gamma_neg * (-x).relu()
+        return _TwoSlopes.apply(x, self.gamma_pos, self.gamma_neg)
 
 
 class PlainBlock(BaseModule):
@@ -69,7 +89,7 @@ class PlainBlock(BaseModule):
 
     @staticmethod
     def act(channels: int) -> nn.Module:
-        return nn.Hardtanh()
+        return nn.Hardtanh(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride))."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.registry import MODELS
 
+from ..features import Tap
 from .base import Backbone
 from .blocks import BLOCKS, BasicBlock, MaxoutBlock, ReActBlock
 from .shortcuts import pool
@@ -72,6 +73,8 @@ class BinaryMobileNet(Backbone):
         frozen_stages: Stem (0) and stages up to this one (1 to 4) do not train; -1 freezes nothing.
         norm_cfg: Norm layers.
         norm_eval: Keeps the statistics of batch norms while training.
+        taps: Binary convolutions to record in training, e.g. ``(3,)`` for the last one of the fourth stage;
+            see :class:`~cmim_mm.models.backbones.base.Backbone`.
         init_cfg: As in MMEngine's BaseModule.
 
     Raises:
@@ -88,8 +91,9 @@ class BinaryMobileNet(Backbone):
                  frozen_stages: int = -1,
                  norm_cfg: dict = dict(type='BN'),  # noqa: B006
                  norm_eval: bool = False,
+                 taps: Sequence[Tap] = (),
                  init_cfg: Union[dict, Sequence[dict], None] = None) -> None:
-        super().__init__(len(STAGES), out_indices, frozen_stages, norm_eval, init_cfg)
+        super().__init__(len(STAGES), out_indices, frozen_stages, norm_eval, taps, init_cfg)
         self._check('output_stride', output_stride, OUTPUT_STRIDES)
         block_type = self._block(binarizer, block, {**BLOCKS, None: BasicBlock})
         conv = nn.Conv2d if binarizer is None else partial(BinaryConv2d, binarizer=binarizer)
@@ -116,4 +120,4 @@ class BinaryMobileNet(Backbone):
             for block in (block for stage in self.stages for block in stage):
                 nn.init.constant_(block.bn1.bias, -DRIFT)
                 nn.init.constant_(block.bn2.bias, -DRIFT)
-        self._freeze()
+        self._finish()

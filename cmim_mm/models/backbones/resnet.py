@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.registry import MODELS
 
+from ..features import Tap
 from .base import Backbone
 from .blocks import BLOCKS, BasicBlock
 from .bottleneck import BOTTLENECKS
@@ -18,7 +19,8 @@ from .shortcuts import DOWNSAMPLES, make_shortcut
 #: Convolutions a stage (those of shortcuts not counted).
 DEPTHS = {18: (4, 4, 4, 4), 20: (6, 6, 6), 34: (6, 8, 12, 6), 50: (9, 12, 18, 9)}
 #: Output strides of each stem.
-STEMS = dict(imagenet=(8, 16, 32), imagenet_pool_last=(8, 16, 32), cifar=(1, 2, 4, 8, 16, 32))
+STEMS = dict(imagenet=(8, 16, 32), imagenet_pool_last=(8, 16, 32), cifar=(1, 2, 4, 8, 16, 32),
+             imagenet_linear=(8, 16, 32), cifar_linear=(1, 2, 4, 8, 16, 32))
 
 
 @MODELS.register_module()
@@ -50,7 +52,11 @@ class BinaryResNet(Backbone):
             'pad' at depth 20, 'strided' for the full-precision twin, else 'full'.
         stem: 'imagenet' (7x7 convolution with stride 2, max pool, norm), 'imagenet_pool_last' (the norm
             and the block's nonlinearity before the pool, as in the code of IR-Net and AdaBin), 'cifar'
-            (3x3 convolution, norm, the block's nonlinearity); None takes 'cifar' at depth 20.
+            (3x3 convolution, norm, the block's nonlinearity), or without a nonlinearity
+            'imagenet_linear' (the norm before the pool, as in the code of ReActNet) and 'cifar_linear' (as
+            in IR-Net's ResNet-18); None takes 'cifar' at depth 20.
+        taps: Binary convolutions to record in training, e.g. ``(3,)`` for the last one of the fourth stage;
+            see :class:`~cmim_mm.models.backbones.base.Backbone`.
         init_cfg: E.g. ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
 
     Raises:
@@ -70,9 +76,10 @@ class BinaryResNet(Backbone):
                  norm_eval: bool = False,
                  downsample: Optional[str] = None,
                  stem: Optional[str] = None,
+                 taps: Sequence[Tap] = (),
                  init_cfg: Union[dict, Sequence[dict], None] = None) -> None:
         self._check('depth', depth, DEPTHS)
-        super().__init__(len(DEPTHS[depth]), out_indices, frozen_stages, norm_eval, init_cfg)
+        super().__init__(len(DEPTHS[depth]), out_indices, frozen_stages, norm_eval, taps, init_cfg)
         stem = stem or ('cifar' if depth == 20 else 'imagenet')
         self._check('stem', stem, STEMS)
         self._check('output_stride', output_stride, STEMS[stem])
@@ -80,18 +87,21 @@ class BinaryResNet(Backbone):
         downsample = downsample or ('pad' if depth == 20 else 'strided' if self.full_precision else 'full')
         self._check('downsample', downsample, DOWNSAMPLES)
 
-        cifar = stem == 'cifar'
+        cifar = stem.startswith('cifar')
         blocks = BOTTLENECKS if depth == 50 else {**BLOCKS, None: BasicBlock}
         block_type = self._block(binarizer, block, blocks, cifar)
         conv = nn.Conv2d if self.full_precision else partial(BinaryConv2d, binarizer=binarizer)
         shortcut = make_shortcut(downsample, conv, norm_cfg)
 
         width = base = 16 if depth == 20 else 64
-        self._pool_last = self.full_precision or stem == 'imagenet_pool_last'
+        self._pool_last = self.full_precision or stem != 'imagenet'
         self.conv1 = nn.Conv2d(in_channels, width, 3 if cifar else 7, stride=1 if cifar else 2,
                                padding=1 if cifar else 3, bias=False)
         self.bn1 = build_norm_layer(norm_cfg, width)[1]
-        self.act = block_type.stem_act() if stem == 'imagenet' else block_type.act(width)
+        if stem.endswith('linear'):
+            self.act = nn.Identity()
+        else:
+            self.act = block_type.stem_act() if stem == 'imagenet' else block_type.act(width)
         self.maxpool = nn.Identity() if cifar else nn.MaxPool2d(3, stride=2, padding=1)
         reached, dilation = 1 if cifar else 4, 1
         for i, convs in enumerate(DEPTHS[depth]):
@@ -112,7 +122,7 @@ class BinaryResNet(Backbone):
                 width = channels
             self.add_module(f'layer{i + 1}', Sequential(*layers))
         self._init_convs()
-        self._freeze()
+        self._finish()
 
     def _stem(self, x: Tensor) -> Tensor:
         x = self.conv1(x)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.registry import MODELS
 
+from ..features import Tap
 from .base import Backbone
 from .blocks import BLOCKS, BasicBlock
 
@@ -52,6 +53,8 @@ class BinaryVGG(Backbone):
         frozen_stages: Stem (0) and stages up to this one (1 to 3) do not train; -1 freezes nothing.
         norm_cfg: Norm layers.
         norm_eval: Keeps the statistics of batch norms while training.
+        taps: Binary convolutions to record in training, e.g. ``(3,)`` for the last one of the fourth stage;
+            see :class:`~cmim_mm.models.backbones.base.Backbone`.
         init_cfg: As in MMEngine's BaseModule.
 
     Raises:
@@ -67,8 +70,9 @@ class BinaryVGG(Backbone):
                  frozen_stages: int = -1,
                  norm_cfg: dict = dict(type='BN'),  # noqa: B006
                  norm_eval: bool = False,
+                 taps: Sequence[Tap] = (),
                  init_cfg: Union[dict, Sequence[dict], None] = None) -> None:
-        super().__init__(len(STAGES), out_indices, frozen_stages, norm_eval, init_cfg)
+        super().__init__(len(STAGES), out_indices, frozen_stages, norm_eval, taps, init_cfg)
         act = self._block(binarizer, block, {**BLOCKS, None: BasicBlock}, cifar=True).act
         conv = nn.Conv2d if binarizer is None else partial(BinaryConv2d, binarizer=binarizer)
         self.conv1 = nn.Conv2d(in_channels, STEM, 3, padding=1, bias=False)
@@ -82,4 +86,4 @@ class BinaryVGG(Backbone):
                 width = channels
             self.add_module(f'layer{i + 1}', Sequential(*layers))
         self._init_convs()
-        self._freeze()
+        self._finish()
