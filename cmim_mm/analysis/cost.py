@@ -145,11 +145,13 @@ class _Counter:
 
         def hook(module, args, output):
             if name not in self._counted:  # a shared layer computes again but is stored once
-                bits = 1 if isinstance(module, BinaryConv2d) else 32
+                input_bits = 1 if isinstance(module, BinaryConv2d) else 32
+                real = input_bits == 32 or getattr(module.binarizer, 'real_weights', False)
+                weight_bits = 32 if real else 1
                 weights = module.weight.numel()
                 other = sum(p.numel() for p in module.parameters()) - weights
                 self._counted[name] = LayerCost(
-                    name or '(model)', type(module).__name__, bits, bits, weights, other)
+                    name or '(model)', type(module).__name__, input_bits, weight_bits, weights, other)
             # Each output value of a convolution (input value of a transposed one) meets a whole kernel.
             values = args[0] if isinstance(module, TRANSPOSED) else output
             self._counted[name].macs += values.numel() * module.weight[0].numel()

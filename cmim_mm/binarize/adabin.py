@@ -2,10 +2,48 @@
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from ..registry import BINARIZERS
 from .base import ActivationForm, Binarizer, WeightForm
-from .functions import EPS, at_least_float32, check_sharpness, ede_schedule, ede_sign, polynomial_sign
+from .elementwise import at_least, at_least_float32, ede_gradient, polynomial_slope, sign
+from .functions import check_sharpness, ede_schedule
+from .standardize import AXES, EPS, standardize
+
+
+class _TwoValues(Function):
+    """scale b(z) + offset with z = (x - beta) / scale; db/dz = max(0, 2 - 2|z|)."""
+
+    @staticmethod
+    def forward(ctx, x, beta, scale, offset):
+        ctx.save_for_backward(x, beta, scale)
+        return sign(x, beta).mul_(scale).add_(offset)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, beta, scale = ctx.saved_tensors
+        z = (at_least_float32(x) - beta).div_(scale)
+        upper = at_least(z, 0).mul_(grad).sum()
+        total = grad.sum(dtype=z.dtype)
+        gradient = polynomial_slope(z).mul_(grad)
+        grad_beta = -gradient.sum()
+        grad_scale = 2 * upper - total - z.mul_(gradient).sum()
+        return gradient.to(x.dtype), grad_beta, grad_scale, total
+
+
+class _TwoValuedFilter(Function):
+    """scale_o b(v) + offset_o; db/dv as in ede_sign."""
+
+    @staticmethod
+    def forward(ctx, v, scale, offset, t, k):
+        ctx.save_for_backward(v, scale, t, k)
+        return sign(v).mul_(scale).add_(offset)
+
+    @staticmethod
+    def backward(ctx, grad):
+        v, scale, t, k = ctx.saved_tensors
+        grad_scale = sign(v).mul_(grad).sum(AXES, keepdim=True)
+        return ede_gradient(grad, v, t, k).mul_(scale), grad_scale, grad.sum(AXES, keepdim=True), None, None
 
 
 @BINARIZERS.register_module()
@@ -41,19 +79,18 @@ class AdaBin(Binarizer):
         self.beta_a = nn.Parameter(torch.zeros(()))
 
     def weight_form(self, w: Tensor) -> WeightForm:
-        w = at_least_float32(w)
-        beta = w.mean((1, 2, 3), keepdim=True)
-        alpha = w.std((1, 2, 3), correction=0, keepdim=True).clamp_min(EPS)
-        t, k = ede_schedule(self.progress, self.t_min, self.t_max)
-        return WeightForm(ede_sign((w - beta) / alpha, t, k), alpha, beta)
+        v, beta, alpha = standardize(w, unbiased=False)
+        return WeightForm(sign(v), alpha, beta)
+
+    def binarize_weight(self, w: Tensor) -> Tensor:
+        v, beta, alpha = standardize(w, unbiased=False)
+        return _TwoValuedFilter.apply(v, alpha, beta, *ede_schedule(self.progress, self.t_min, self.t_max))
 
     def activation_form(self, x: Tensor) -> ActivationForm:
         return ActivationForm(self.beta_a, self._magnitude(), self.alpha_a * self.beta_a)
 
     def binarize_activation(self, x: Tensor) -> Tensor:
-        magnitude = self._magnitude()
-        s = polynomial_sign((at_least_float32(x) - self.beta_a) / magnitude)
-        return magnitude * s + self.alpha_a * self.beta_a
+        return _TwoValues.apply(x, *self.activation_form(x))
 
     def _magnitude(self) -> Tensor:
         return self.alpha_a.abs().clamp_min(EPS)

@@ -3,9 +3,10 @@ from typing import NamedTuple, Union
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from ..registry import BINARIZERS
-from .functions import sign
+from .elementwise import sign
 
 
 class WeightForm(NamedTuple):
@@ -26,6 +27,10 @@ class WeightForm(NamedTuple):
         return scaled + self.offset if isinstance(self.offset, Tensor) else scaled
 
 
+def _is(part: Union[Tensor, float], number: float) -> bool:
+    return not isinstance(part, Tensor) and part == number
+
+
 class ActivationForm(NamedTuple):
     """A binary activation as scale * b(x - threshold) + offset.
 
@@ -39,8 +44,11 @@ class ActivationForm(NamedTuple):
     offset: Union[Tensor, float] = 0.0
 
     def value(self, x: Tensor) -> Tensor:
-        """The binary activation of x, of x's shape; no gradient."""
-        return self.scale * sign(x - self.threshold) + self.offset
+        """The binary activation of x, of x's shape and dtype; no gradient."""
+        s = sign(x, self.threshold)
+        with torch.no_grad():
+            s = s if _is(self.scale, 1) else s.mul_(self.scale)
+            return s if _is(self.offset, 0) else s.add_(self.offset)
 
 
 class Binarizer(nn.Module):
@@ -98,6 +106,23 @@ class Binarizer(nn.Module):
         """What the method does once an epoch of training; changes its own buffers only."""
 
 
+class _Scale(Function):
+    """y alpha, which keeps the result (a norm keeps it anyway) instead of y."""
+
+    @staticmethod
+    def forward(ctx, y, alpha):
+        # As good as 0, but y, and so alpha's gradient, can still be told from the result.
+        alpha = alpha.masked_fill(alpha == 0, min(1e-4, torch.finfo(alpha.dtype).tiny**0.5))
+        scaled = y * alpha
+        ctx.save_for_backward(scaled, alpha)
+        return scaled
+
+    @staticmethod
+    def backward(ctx, grad):
+        scaled, alpha = ctx.saved_tensors
+        return grad * alpha, (grad * scaled).sum_to_size(alpha.shape) / alpha
+
+
 class OutputScale(Binarizer):
     """A binarizer whose convolution's output is multiplied by a learned alpha_o.
 
@@ -114,7 +139,7 @@ class OutputScale(Binarizer):
             self.alpha.copy_(weight.abs().mean((1, 2, 3)).view_as(self.alpha))
 
     def scale_output(self, y: Tensor) -> Tensor:
-        return y * self.alpha.to(y.dtype)
+        return _Scale.apply(y, self.alpha.to(y.dtype))
 
 
 def get_binarizer(cfg: Union[str, dict]) -> type[Binarizer]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ..registry import MODELS
 from .base import ActivationForm, WeightForm, build_binarizer
+from .convolve import convolve
 
 Size2d = Union[int, tuple[int, int]]
 
@@ -82,5 +83,4 @@ class BinaryConv2d(nn.Conv2d):
         binary = self.binary_input(x)
         if self.recording and self.training:
             self.last_pair = x, binary
-        y = self._conv_forward(binary, self.binary_weight(), self.bias)
-        return self.binarizer.scale_output(y)
+        return self.binarizer.scale_output(convolve(self, self.binarizer, binary, x, self.binary_weight()))

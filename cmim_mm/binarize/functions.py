@@ -1,4 +1,4 @@
-"""The 1-bit function b(x) with each gradient estimator, and the schedules and statistics they share.
+"""The 1-bit function b(x) with each gradient estimator, and the schedules they share.
 
 b(x) = +1 where x >= 0, else -1. It has no useful derivative, so every method
 puts another one in its place; that is all in which the functions here differ.
@@ -11,13 +11,24 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-#: Smallest standard deviation that :func:`standardize` divides by (a constant input has none).
-EPS = 1e-5
+from .elementwise import (
+    at_least,
+    at_least_float32,
+    between,
+    ede_gradient,
+    mean_abs,
+    polynomial_slope,
+    sign,
+    triangle_slope,
+    within,
+)
 
-
-def sign(x: Tensor) -> Tensor:
-    """b(x) without a gradient: +1 where x >= 0 (0 and -0.0 included), else -1."""
-    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+__all__ = [
+    'ScaledSignEstimator', 'SignEstimator', 'at_least_float32', 'check_sharpness', 'clamped_ste',
+    'clipped_ste', 'ede_schedule', 'ede_sign', 'mean_abs', 'open_clipped_ste', 'polynomial_sign',
+    'scaled_clipped_ste', 'scaled_ste', 'shifted_polynomial_sign', 'sign', 'ste', 'step', 'straight_through',
+    'triangle_sign', 'xnor_weight',
+]
 
 
 class SignEstimator(Function):
@@ -35,7 +46,7 @@ class ScaledSignEstimator(Function):
     @staticmethod
     def forward(ctx, x, scale):
         ctx.save_for_backward(x, scale)
-        return sign(x) * scale
+        return sign(x).mul_(scale)
 
 
 class _STE(Function):
@@ -51,7 +62,7 @@ class _STE(Function):
 class _ScaledSTE(Function):
     @staticmethod
     def forward(ctx, x, scale):
-        return sign(x) * scale
+        return sign(x).mul_(scale)
 
     @staticmethod
     def backward(ctx, grad):
@@ -72,61 +83,87 @@ class _ClippedSTE(SignEstimator):
     @staticmethod
     def backward(ctx, grad):
         x, = ctx.saved_tensors
-        return grad.masked_fill(x.abs() > 1, 0)
+        return within(grad, x, -1)
 
 
 class _OpenClippedSTE(SignEstimator):
     @staticmethod
     def backward(ctx, grad):
         x, = ctx.saved_tensors
-        return grad.masked_fill(x.abs() >= 1, 0)
+        return between(grad, x, -1, 1)
 
 
 class _Polynomial(SignEstimator):
     @staticmethod
     def backward(ctx, grad):
         x, = ctx.saved_tensors
-        return grad * (2 - 2 * x.abs()).clamp_min(0)
+        return polynomial_slope(x).mul_(grad)
 
 
 class _EDE(SignEstimator):
     @staticmethod
     def backward(ctx, grad):
         x, t, k = ctx.saved_tensors
-        return grad * (k * t * (1 - torch.tanh(t * x).square())), None, None
+        return ede_gradient(grad, x, t, k), None, None
 
 
 class _Triangle(SignEstimator):
     @staticmethod
     def backward(ctx, grad):
         x, t, k = ctx.saved_tensors
-        return grad * (k * (math.sqrt(2) * t - (t * t) * x.abs()).clamp_min(0)), None, None
+        return triangle_slope(x, t, k).mul_(grad), None, None
 
 
 class _ScaledClippedSTE(ScaledSignEstimator):
     @staticmethod
     def backward(ctx, grad):
         x, _ = ctx.saved_tensors
-        return grad.masked_fill(x.abs() > 1, 0), None
+        return within(grad, x, -1), None
 
 
 class _XNORWeight(ScaledSignEstimator):
     @staticmethod
     def backward(ctx, grad):
         x, scale = ctx.saved_tensors
-        return grad * ((x.abs() < 1) * scale + 1 / x[0].numel()), None
+        return between(grad, x, -1, 1).mul_(scale).add_(grad, alpha=1 / x[0].numel()), None
+
+
+class _ClampedSTE(Function):
+    @staticmethod
+    def forward(ctx, x, bound, gain):
+        ctx.save_for_backward(x, bound)
+        ctx.gain = gain
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, bound = ctx.saved_tensors
+        return x.abs().le_(bound).mul_(ctx.gain).mul_(grad), None, None
+
+
+class _ShiftedPolynomial(Function):
+    @staticmethod
+    def forward(ctx, x, shift):
+        ctx.save_for_backward(x, shift)
+        return sign(x, -shift)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, shift = ctx.saved_tensors
+        grad = polynomial_slope(x + shift).mul_(grad)
+        return grad.to(x.dtype), grad.sum_to_size(shift.shape)
 
 
 class _Step(Function):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return (x >= 0.5).to(x.dtype)
+        return at_least(x, 0.5)
 
     @staticmethod
     def backward(ctx, grad):
         x, = ctx.saved_tensors
-        return grad.masked_fill((x < 0) | (x > 1), 0)
+        return within(grad, x, 0)
 
 
 def ste(x: Tensor) -> Tensor:
@@ -174,6 +211,21 @@ def polynomial_sign(x: Tensor) -> Tensor:
     return _Polynomial.apply(x)
 
 
+def shifted_polynomial_sign(x: Tensor, shift: Tensor) -> Tensor:
+    """b(x + shift); both derivatives are max(0, 2 - 2|x + shift|) (ReActNet's RSign).
+
+    Args:
+        x: (N, C, H, W).
+        shift: broadcasts to x, e.g. (1, C, 1, 1).
+    """
+    return _ShiftedPolynomial.apply(x, shift)
+
+
+def clamped_ste(x: Tensor, bound: Tensor, gain: float) -> Tensor:
+    """b(x); d/dx = gain 1[|x| <= bound]: b of gain x clamped, the bound constant and 0-dimensional (ReCU)."""
+    return _ClampedSTE.apply(x, bound, gain)
+
+
 def ede_sign(x: Tensor, t: Tensor, k: Tensor) -> Tensor:
     """b(x); d/dx = k t (1 - tanh^2(t x)), the error decay estimator (IR-Net)."""
     return _EDE.apply(x, t, k)
@@ -200,29 +252,3 @@ def check_sharpness(t_min: float, t_max: float) -> None:
     """Raises ValueError unless 0 < t_min <= t_max."""
     if not 0 < t_min <= t_max:
         raise ValueError(f't_min={t_min}, t_max={t_max}: expected 0 < t_min <= t_max')
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """x with at least 32 bits: statistics of half-precision tensors overflow or lose the threshold."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def mean_abs(w: Tensor) -> Tensor:
-    """Mean of |w| over each filter, constant: (O, I/g, kh, kw) -> (O, 1, 1, 1)."""
-    return w.detach().abs().mean((1, 2, 3), keepdim=True)
-
-
-def correction(x: Tensor) -> int:
-    """What torch.std subtracts from n for the unbiased estimate of x[i]; 0 where x[i] is one number."""
-    return int(x[0].numel() > 1)
-
-
-def standardize(x: Tensor) -> Tensor:
-    """(x - mean) / std over all but the first axis, unbiased std, gradients through both.
-
-    A constant x[i] gives zeros (up to rounding), not NaN.
-    """
-    x = at_least_float32(x)
-    centred = x - x.mean((1, 2, 3), keepdim=True)
-    std = centred.std((1, 2, 3), correction=correction(x), keepdim=True)
-    return centred / std.clamp_min(EPS)

@@ -3,10 +3,53 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from ..registry import BINARIZERS
 from .base import ActivationForm, OutputScale, WeightForm
-from .functions import at_least_float32, check_sharpness, ede_schedule, sign, standardize, triangle_sign
+from .elementwise import at_least_float32, sign, triangle_slope
+from .functions import check_sharpness, ede_schedule
+from .standardize import AXES, deviation, standardize, standardized_gradient
+
+
+def image_mean(x: Tensor) -> Tensor:
+    """Mean of each image with at least 32 bits, (N, C, H, W) -> (N, 1, 1, 1)."""
+    return at_least_float32(x).mean(AXES, keepdim=True)
+
+
+class _StandardizedTriangle(Function):
+    """b(z) with z = (x - mean) / std of each image; db/dz as in triangle_sign with k = 1."""
+
+    @staticmethod
+    def forward(ctx, x, t):
+        ctx.save_for_backward(x, t)
+        return sign(x, image_mean(x))
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, t = ctx.saved_tensors
+        mean = image_mean(x)
+        std = deviation(x, mean)
+        z = (x - mean).div_(std)
+        grad = triangle_slope(z, t, 1.0).mul_(grad)
+        return standardized_gradient(grad, z, std).to(x.dtype), None
+
+
+class _RotatedTriangle(Function):
+    """b(u) with u = v + share (rotated - v), ``rotated`` constant; db/du as in triangle_sign."""
+
+    @staticmethod
+    def forward(ctx, v, rotated, share, t, k):
+        ctx.save_for_backward(v, rotated, share, t, k)
+        return sign((rotated - v).mul_(share).add_(v))
+
+    @staticmethod
+    def backward(ctx, grad):
+        v, rotated, share, t, k = ctx.saved_tensors
+        difference = rotated - v
+        grad = triangle_slope(torch.addcmul(v, difference, share), t, k).mul_(grad)
+        grad_share = difference.mul_(grad).sum(AXES, keepdim=True)
+        return grad.mul_(1 - share), None, grad_share, None, None
 
 
 @BINARIZERS.register_module()
@@ -54,17 +97,17 @@ class RBNN(OutputScale):
             return (self.R1.t().to(v.dtype) @ x @ self.R2.to(v.dtype)).reshape(v.shape)
 
     def weight_form(self, w: Tensor) -> WeightForm:
-        v = standardize(w)
-        u = v + self.rotate.sin().abs() * (self.rotated(v.detach()) - v)
-        return WeightForm(triangle_sign(u, *ede_schedule(self.progress, self.t_min, self.t_max)))
+        v, _, _ = standardize(w)
+        t, k = ede_schedule(self.progress, self.t_min, self.t_max)
+        share = self.rotate.sin().abs()
+        return WeightForm(_RotatedTriangle.apply(v, self.rotated(v.detach()), share, t, k))
 
     def activation_form(self, x: Tensor) -> ActivationForm:
-        return ActivationForm(threshold=at_least_float32(x).mean((1, 2, 3), keepdim=True))
+        return ActivationForm(threshold=image_mean(x))
 
     def binarize_activation(self, x: Tensor) -> Tensor:
         t, _ = ede_schedule(self.progress, self.t_min, self.t_max)
-        t = t.clamp_min(1)
-        return triangle_sign(standardize(x), t, torch.ones_like(t))
+        return _StandardizedTriangle.apply(x, t.clamp_min(1))
 
     @torch.no_grad()
     def start_epoch(self, weight: Tensor) -> None:
@@ -76,7 +119,7 @@ class RBNN(OutputScale):
         """
         with torch.autocast(weight.device.type, enabled=False):
             r1, r2 = self.R1.double(), self.R2.double()
-            x = standardize(weight.double()).reshape(len(weight), len(r1), len(r2))
+            x = standardize(weight.double())[0].reshape(len(weight), len(r1), len(r2))
             for _ in range(3):
                 b = sign(r1.t() @ x @ r2)
                 u, _, vh = torch.linalg.svd((b @ r2.t() @ x.mT).sum(0))

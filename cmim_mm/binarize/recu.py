@@ -3,10 +3,36 @@ import math
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 from ..registry import BINARIZERS
 from .base import OutputScale, WeightForm
-from .functions import at_least_float32, correction, mean_abs, polynomial_sign, ste
+from .elementwise import at_least_float32, mean_abs, polynomial_slope, sign
+from .functions import clamped_ste, polynomial_sign
+from .standardize import AXES, degrees, deviation, standardize
+
+#: What is added to variances.
+VARIANCE_EPS = 1e-5
+
+
+class _ScaledPolynomial(Function):
+    """b(z) with z = x / std of each image; db/dz = max(0, 2 - 2|z|), gradients through std too."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, = ctx.saved_tensors
+        mean = at_least_float32(x).mean(AXES, keepdim=True)
+        std = deviation(x, mean, floor=0, eps=VARIANCE_EPS)
+        z = x / std
+        grad = polynomial_slope(z).mul_(grad)
+        through_std = z.mul_(grad).sum(AXES, keepdim=True) / std / degrees(x)
+        centred = torch.sub(x, mean, out=z)
+        return grad.addcmul_(centred, through_std, value=-1).div_(std).to(x.dtype)
 
 
 @BINARIZERS.register_module()
@@ -47,15 +73,9 @@ class ReCU(OutputScale):
         return slope * (self.progress.exp() - 1) + self.tau_start
 
     def weight_form(self, w: Tensor) -> WeightForm:
-        w = at_least_float32(w)
-        w0 = w - w.mean((1, 2, 3), keepdim=True)
-        variance = w0.var((1, 2, 3), correction=correction(w0), keepdim=True)
-        w1 = w0 * (2 * math.sqrt(2)) / (variance + 1e-5).sqrt()
-        bound = -mean_abs(w1).mean() * torch.log(2 - 2 * self.tau())
-        return WeightForm(ste(torch.clamp(w1, -bound, bound)))
+        v, _, _ = standardize(w, floor=0, eps=VARIANCE_EPS)
+        bound = -mean_abs(v).mean() * torch.log(2 - 2 * self.tau())
+        return WeightForm(clamped_ste(v, bound, gain=2 * math.sqrt(2)))
 
     def binarize_activation(self, x: Tensor) -> Tensor:
-        if self.training:
-            x = at_least_float32(x)
-            x = x / (x.var((1, 2, 3), correction=correction(x), keepdim=True) + 1e-5).sqrt()
-        return polynomial_sign(x)
+        return _ScaledPolynomial.apply(x) if self.training else polynomial_sign(x)

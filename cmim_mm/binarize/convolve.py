@@ -1,0 +1,53 @@
+"""A convolution of a binary tensor that keeps the latent one, from which backward makes the binary again."""
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from .base import Binarizer
+
+
+class _Convolve(Function):
+    @staticmethod
+    def forward(ctx, binary, x, weight, bias, binarizer, geometry):
+        ctx.save_for_backward(x, weight, bias)
+        ctx.binarizer, ctx.geometry = binarizer, geometry
+        return F.conv2d(binary, weight, bias, *geometry)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        x, weight, bias = ctx.saved_tensors
+        stride, padding, dilation, groups = ctx.geometry
+        # Under autocast the operands were cast to the output's dtype.
+        binary = ctx.binarizer.activation_form(x).value(x).to(grad.dtype)
+        wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.needs_input_grad[3]
+        grads = torch.ops.aten.convolution_backward(
+            grad, binary, weight.to(grad.dtype), None if bias is None else bias.shape, stride, padding,
+            dilation, False, (0, 0), groups, wanted)
+        grads = [g if g is None else g.to(of.dtype) for g, of in zip(grads, (x, weight, bias))]
+        return grads[0], None, grads[1], grads[2], None, None
+
+
+def convolve(conv: nn.Conv2d, binarizer: Binarizer, binary: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """conv2d(binary, weight, conv.bias) with the geometry of ``conv``, where binary is ``binarizer``'s of x.
+
+    A plain convolution keeps ``binary`` for its backward pass, beside the x that the estimator keeps. This
+    one keeps x alone; ``binarizer.activation_form`` makes the binary tensor again. A compiler decides by
+    itself what to keep; it gets the plain convolution, as do string paddings and other modes than zeros.
+
+    Args:
+        conv: the layer.
+        binarizer: its method.
+        binary: (N, C, H, W), of x's dtype.
+        x: (N, C, H, W).
+        weight: (O, I/g, kh, kw), binary.
+
+    Returns:
+        (N, O, H', W').
+    """
+    if conv.padding_mode != 'zeros' or isinstance(conv.padding, str) or torch.compiler.is_compiling():
+        return conv._conv_forward(binary, weight, conv.bias)
+    geometry = conv.stride, conv.padding, conv.dilation, conv.groups
+    return _Convolve.apply(binary, x, weight, conv.bias, binarizer, geometry)
