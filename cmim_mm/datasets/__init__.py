@@ -1,5 +1,5 @@
 from .cifar import CIFAR10, CIFAR100
-from .cls_transforms import ColorJitter, PackClsInputs, RandomResizedCrop
+from .cls_transforms import ColorJitter, PackClsInputs, PCALighting, RandomResizedCrop
 from .image_folder import ImageFolder
 from .nyud import NYUDDepthDataset, NYUDSegDataset
 from .sampler import ResumableSampler
@@ -8,6 +8,6 @@ from .transforms import LoadNYUDDepth, LoadNYUDLabel, PackDenseInputs, RandomRes
 
 __all__ = [
     'CIFAR10', 'CIFAR100', 'ColorJitter', 'ImageFolder', 'LoadNYUDDepth', 'LoadNYUDLabel', 'NYUDDepthDataset',
-    'NYUDSegDataset', 'PackClsInputs', 'PackDenseInputs', 'RandomRescaleCrop', 'RandomResizedCrop',
-    'ResumableSampler', 'SeededDataset',
+    'NYUDSegDataset', 'PCALighting', 'PackClsInputs', 'PackDenseInputs', 'RandomRescaleCrop',
+    'RandomResizedCrop', 'ResumableSampler', 'SeededDataset',
 ]

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
+from .pretrained import PretrainedEncoder
+
 
 @MODELS.register_module()
-class ImageClassifier(BaseModel):
+class ImageClassifier(PretrainedEncoder, BaseModel):
     """Backbone, neck, head, with mmsegmentation's names of the parts.
 
     What is written for the slots of a segmentor therefore fits a classifier, and a trained backbone
@@ -22,10 +24,17 @@ class ImageClassifier(BaseModel):
         neck: Config of what stands between them.
         auxiliary_head: Config, or list of configs, of heads that only add losses
             (``loss(feats, data_samples, train_cfg)``).
+        teacher: Config of a ``cmim_mm.FrozenTeacher`` with a classifier's model, whose probabilities become
+            the soft labels ``gt_score`` in training: the distribution loss of ReActNet (arXiv 2003.03488,
+            eq. 4) up to the teacher's entropy. A head that has ``distill`` gets its logits instead, beside
+            the data's own labels. It sees the same normalized images, and adds neither parameters nor keys.
         data_preprocessor: Config, e.g. of ``cmim_mm.ClsDataPreProcessor``.
         train_cfg: Handed to the heads' ``loss``.
         test_cfg: Handed to the head's ``predict``.
-        init_cfg: As in MMEngine's ``BaseModel``.
+        init_cfg: As in MMEngine's ``BaseModel``; a checkpoint of type 'Pretrained' must fit to the last key.
+
+    Raises:
+        ValueError: The teacher is a backbone without a classifier.
     """
 
     def __init__(self,
@@ -33,6 +42,7 @@ class ImageClassifier(BaseModel):
                  decode_head: dict,
                  neck: Optional[dict] = None,
                  auxiliary_head: Union[dict, Sequence[dict], None] = None,
+                 teacher: Optional[dict] = None,
                  data_preprocessor: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  test_cfg: Optional[dict] = None,
@@ -45,6 +55,10 @@ class ImageClassifier(BaseModel):
             self.auxiliary_head = nn.ModuleList(MODELS.build(head) for head in auxiliary_head)
         else:
             self.auxiliary_head = None if auxiliary_head is None else MODELS.build(auxiliary_head)
+        self.teacher = None if teacher is None else MODELS.build(teacher)
+        if self.teacher is not None and not hasattr(self.teacher.model, 'decode_head'):
+            raise ValueError('ImageClassifier: a teacher that is a backbone alone gives no soft labels; its '
+                             "model= must be the config of a 'cmim_mm.ImageClassifier'")
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
 
@@ -70,6 +84,11 @@ class ImageClassifier(BaseModel):
 
     def loss(self, inputs: Tensor, data_samples: list[ClsDataSample]) -> dict[str, Tensor]:
         """Losses of the head, and of the auxiliary heads under ``aux.`` (``aux_0.``, ... of a list)."""
+        if self.teacher is not None:
+            logits = self.teacher(inputs).logits.float()
+            distills = getattr(self.decode_head, 'distill', None) is not None
+            for sample, row in zip(data_samples, logits if distills else logits.softmax(1)):
+                sample.set_field(row, 'teacher_logits' if distills else 'gt_score')
         feats = self.extract_feat(inputs)
         losses = dict(self.decode_head.loss(feats, data_samples, self.train_cfg))
         for prefix, head in self._auxiliary_heads().items():

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
@@ -13,8 +14,8 @@ from cmim_mm.registry import MODELS
 class ClsDataPreProcessor(BaseDataPreprocessor):
     """Stacks, augments (in training) and normalizes: (x - mean) / std.
 
-    The augmentation is that of CIFAR: a crop of the image's own size from the image padded by reflection,
-    and a horizontal flip with probability 1/2, both for the whole batch in one gather. Its numbers come
+    The augmentation is that of CIFAR: a crop of the image's own size from the padded image, and a
+    horizontal flip with probability 1/2, both for the whole batch in one gather. Its numbers come
     from torch's generator on the CPU: ``SeedHook`` makes them a function of (seed, iteration, rank), the
     same on any device. Data samples stay on the CPU; what the model needs of them moves in one piece.
 
@@ -23,8 +24,13 @@ class ClsDataPreProcessor(BaseDataPreprocessor):
         std: The same.
         bgr_to_rgb: Whether the images come as BGR, as from files.
         crop_padding: Pixels of padding on each side before the crop; 0 crops nothing.
+        pad_mode: 'reflect' (what CMIM's code does), or 'constant' for black, as the recipes of IR-Net, RBNN,
+            ReCU and AdaBin.
         flip: Whether to flip.
         non_blocking: As in MMEngine's ``BaseDataPreprocessor``.
+
+    Raises:
+        ValueError: An unknown ``pad_mode``.
     """
 
     def __init__(self,
@@ -32,13 +38,17 @@ class ClsDataPreProcessor(BaseDataPreprocessor):
                  std: Sequence[float] = (58.395, 57.12, 57.375),
                  bgr_to_rgb: bool = False,
                  crop_padding: int = 0,
+                 pad_mode: str = 'reflect',
                  flip: bool = False,
                  non_blocking: bool = True) -> None:
         super().__init__(non_blocking=non_blocking)
+        if pad_mode not in ('reflect', 'constant'):
+            raise ValueError(f"ClsDataPreProcessor: pad_mode={pad_mode!r}, expected 'reflect' or 'constant'")
         self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False)
         self.bgr_to_rgb = bgr_to_rgb
         self.crop_padding = crop_padding
+        self.pad_mode = pad_mode
         self.flip = flip
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
@@ -56,26 +66,31 @@ class ClsDataPreProcessor(BaseDataPreprocessor):
             inputs = torch.stack(list(inputs))
         inputs = self.cast_data(inputs)
         if training and (self.crop_padding or self.flip):
-            inputs = crop_and_flip(inputs, self.crop_padding, self.flip)
+            inputs = crop_and_flip(inputs, self.crop_padding, self.flip, self.pad_mode)
         if self.bgr_to_rgb:
             inputs = inputs.flip(1)
         inputs = (inputs.float() - self.mean) / self.std
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
 
-def crop_and_flip(images: Tensor, padding: int, flip: bool) -> Tensor:
-    """Crops (N, C, H, W) padded by reflection back to H x W at random places, and flips half of them.
+def crop_and_flip(images: Tensor, padding: int, flip: bool, pad_mode: str = 'reflect') -> Tensor:
+    """Crops padded (N, C, H, W) back to H x W at random places, and flips half of them.
 
     Args:
         images: The images.
         padding: Pixels on each side, less than H and W.
         flip: Whether to flip.
+        pad_mode: 'reflect', or 'constant' for zeros.
     """
     n, _, height, width = images.shape
     shift = torch.randint(-padding, padding + 1, (2, n, 1))
     flipped = torch.rand(n, 1) < 0.5 * flip
-    rows = _reflect(torch.arange(height) + shift[0], height)
-    columns = _reflect(torch.arange(width) + shift[1], width)
+    rows, columns = torch.arange(height) + shift[0], torch.arange(width) + shift[1]
+    if pad_mode == 'constant':
+        images = F.pad(images, (padding, ) * 4)
+        rows, columns = rows + padding, columns + padding
+    else:
+        rows, columns = _reflect(rows, height), _reflect(columns, width)
     columns = torch.where(flipped, columns.flip(1), columns)
     rows, columns = (index.to(images.device, non_blocking=True) for index in (rows, columns))
     image = torch.arange(n, device=images.device).view(n, 1, 1)

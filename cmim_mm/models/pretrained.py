@@ -10,7 +10,7 @@ from cmim_mm.checkpoint import CheckpointError
 
 
 class PretrainedEncoder(BaseModule):
-    """A backbone whose ``init_cfg`` of type 'Pretrained' must fit to the last key.
+    """A backbone, or a whole classifier, whose ``init_cfg`` of type 'Pretrained' must fit to the last key.
 
     MMEngine logs what is missing or left over and trains on from random weights. Here it is an error.
     """
@@ -43,14 +43,23 @@ def check_pretrained(module: nn.Module, checkpoint: str, prefix: Optional[str] =
         CheckpointError: It does not fit; names the keys.
     """
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-    found: dict[str, Tensor] = loaded.get('state_dict', loaded)
+    check_state(module, loaded.get('state_dict', loaded), checkpoint, prefix)
+
+
+def check_state(module: nn.Module, state: Mapping[str, Tensor], checkpoint: str,
+                prefix: Optional[str] = None) -> dict[str, Tensor]:
+    """As :func:`check_pretrained`, for the weights that were read from ``checkpoint``.
+
+    Returns:
+        The module's own part of them, by its own keys.
+    """
     if prefix is None:
-        found = {key[7:] if key.startswith('module.') else key: value for key, value in found.items()}
+        found = {key[7:] if key.startswith('module.') else key: value for key, value in state.items()}
         found = {key: value for key, value in found.items() if not key.startswith('fc.')}
     else:
         prefix = prefix if prefix.endswith('.') else f'{prefix}.'
-        parts = sorted({key.split('.')[0] for key in found})
-        found = {key[len(prefix):]: value for key, value in found.items() if key.startswith(prefix)}
+        parts = sorted({key.split('.')[0] for key in state})
+        found = {key[len(prefix):]: value for key, value in state.items() if key.startswith(prefix)}
         if not found:
             raise CheckpointError(f"{checkpoint}: no key begins with prefix='{prefix}'. Its keys begin with "
                                   f'{", ".join(parts)}')
@@ -58,11 +67,12 @@ def check_pretrained(module: nn.Module, checkpoint: str, prefix: Optional[str] =
     problems = [*_lacking(wanted, found), _listed('left over', found.keys() - wanted.keys())]
     if any(problems):
         hint = ''
-        if prefix is None and any(key.startswith('backbone.') for key in found):
-            hint = " It is the checkpoint of a whole model: add prefix='backbone.' to init_cfg."
+        if prefix is None and any(key.startswith('backbone.') for key in found.keys() - wanted.keys()):
+            hint = " It is the checkpoint of a whole model: add prefix='backbone.' beside checkpoint=."
         raise CheckpointError(
             f'{checkpoint} does not fit {type(module).__name__}: {"; ".join(filter(None, problems))}.{hint} '
             'Depth, stem, block and binarizer must be those that it was trained with.')
+    return found
 
 
 def check_weights(model: nn.Module, checkpoint: str) -> None:
@@ -90,7 +100,9 @@ def _lacking(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[
         _listed('missing', wanted.keys() - found.keys()),
         _listed('of another shape', (
             f'{key} {tuple(found[key].shape)}, expected {tuple(wanted[key].shape)}'
-            for key in wanted.keys() & found.keys() if found[key].shape != wanted[key].shape))]
+            for key in wanted.keys() & found.keys()
+            # An empty buffer, such as a memory bank's, takes its size from the checkpoint.
+            if wanted[key].numel() and found[key].shape != wanted[key].shape))]
 
 
 def _listed(what: str, keys: Iterable[str], shown: int = 6) -> str:

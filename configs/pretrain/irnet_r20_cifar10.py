@@ -1,5 +1,5 @@
 # Any binarizer: --cfg-options model.backbone.binarizer=AdaBin
 _base_ = './reactnet_r18_cifar10.py'
 model = dict(
-    backbone=dict(depth=20, binarizer='IRNet'),
+    backbone=dict(depth=20, binarizer=dict(_delete_=True, type='IRNet', t_min=1e-3)),
     decode_head=dict(in_channels=64))

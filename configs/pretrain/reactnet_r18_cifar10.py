@@ -5,4 +5,4 @@ _base_ = [
     '../_base_/schedules/cifar_sgd_400e.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(decode_head=dict(num_classes=10))
+model = dict(data_preprocessor=dict(pad_mode='constant'), decode_head=dict(num_classes=10))

@@ -1,7 +1,4 @@
-_base_ = [
-    '../_base_/models/cls_r18.py',
-    '../_base_/datasets/imagenet.py',
-    '../_base_/schedules/imagenet_adam_256e.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(decode_head=dict(num_classes=1000, label_smoothing=0.1))
+# One step, by Bi-Real's recipe; the published two steps are reactnet_r18_step{1,2}_imagenet.py.
+# The stem is that of nyud_seg_bnn.py: its norm behind the pool.
+_base_ = './bireal_r18_imagenet.py'
+model = dict(backbone=dict(binarizer='ReActNet', stem='imagenet'))

@@ -5,7 +5,14 @@ import torch
 from fake_cifar import write_class_folders
 from mmengine.registry import DefaultScope
 
-from cmim_mm.datasets import ColorJitter, ImageFolder, PackClsInputs, RandomResizedCrop, SeededDataset
+from cmim_mm.datasets import (
+    ColorJitter,
+    ImageFolder,
+    PackClsInputs,
+    PCALighting,
+    RandomResizedCrop,
+    SeededDataset,
+)
 from cmim_mm.datasets.layout import DataError
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='cmim_mm.RandomResizedCrop', size=24),
@@ -76,6 +83,20 @@ def test_colour_jitter_draws_factors_and_can_be_turned_off():
     assert changed.dtype == np.uint8 and not np.array_equal(changed, image)
     with pytest.raises(ValueError, match='contrast=-1'):
         ColorJitter(contrast=-1)
+
+
+def test_lighting_moves_all_pixels_along_the_principal_colours():
+    image = np.full((4, 5, 3), 128, np.uint8)
+    np.random.seed(0)
+    multiples = np.random.normal(0, 2.0, 3)
+    np.random.seed(0)
+    lit = PCALighting(std=2).transform(dict(img=image))['img']
+    rgb = sum(m * value * PCALighting.EIGENVECTORS[:, i]
+              for i, (m, value) in enumerate(zip(multiples, PCALighting.EIGENVALUES)))
+    expected = (128 + rgb[::-1]).round().clip(0, 255)  # files are BGR
+    assert lit.dtype == np.uint8 and (lit == expected).all() and not (lit == image).any()
+    np.testing.assert_allclose(PCALighting.EIGENVECTORS.T @ PCALighting.EIGENVECTORS, np.eye(3), atol=1e-3)
+    assert np.array_equal(PCALighting(std=0).transform(dict(img=image))['img'], image)
 
 
 def test_packs_soft_labels():

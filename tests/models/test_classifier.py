@@ -63,20 +63,27 @@ def test_bad_labels_and_channels_are_named():
         ClsHead(4, 6, label_smoothing=1.0)
 
 
-def test_crops_and_flips_are_those_of_a_padded_image():
+def test_pool_size_flattens_a_larger_map():
+    head, feature = ClsHead(4, 6, pool_size=2), torch.randn(3, 6, 4, 4)
+    torch.testing.assert_close(head(feature), head.fc(F.avg_pool2d(feature, 2).flatten(1)))
+    torch.testing.assert_close(head(feature[..., :2, :2]), head.fc(feature[..., :2, :2].flatten(1)))
+
+
+@pytest.mark.parametrize('mode', ['reflect', 'constant'])
+def test_crops_and_flips_are_those_of_a_padded_image(mode):
     torch.manual_seed(0)
     images = torch.randint(0, 256, (64, 3, 7, 9), dtype=torch.uint8)
     torch.manual_seed(5)
-    out = crop_and_flip(images, 2, flip=True)
+    out = crop_and_flip(images, 2, flip=True, pad_mode=mode)
     torch.manual_seed(5)
     shift, flipped = torch.randint(-2, 3, (2, 64, 1)) + 2, torch.rand(64, 1) < 0.5
-    padded = F.pad(images.float(), (2, 2, 2, 2), mode='reflect').byte()
+    padded = F.pad(images.float(), (2, 2, 2, 2), mode=mode).byte()
     for i in range(64):
         top, left = shift[0, i].item(), shift[1, i].item()
         expected = padded[i, :, top:top + 7, left:left + 9]
         assert torch.equal(out[i], expected.flip(2) if flipped[i] else expected)
     assert 0 < flipped.sum() < 64 and out.is_contiguous()
-    assert torch.equal(crop_and_flip(images, 0, flip=False), images)
+    assert torch.equal(crop_and_flip(images, 0, flip=False, pad_mode=mode), images)
 
 
 def test_preprocessor_augments_in_training_only_and_repeats_by_seed():
@@ -128,3 +135,8 @@ def test_slots_and_modes(mmseg_scope, auxiliary, prefixes):
     assert len(model(ready['inputs'], mode='predict')) == 2
     with pytest.raises(ValueError, match="mode='losses'"):
         model(ready['inputs'], mode='losses')
+
+
+def test_unknown_padding_is_refused():
+    with pytest.raises(ValueError, match="pad_mode='zeros', expected 'reflect' or 'constant'"):
+        ClsDataPreProcessor(pad_mode='zeros')

@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
+from ..losses import Distillation
+
 
 @MODELS.register_module()
 class ClsHead(BaseModule):
-    r"""Global average pool of a feature map, optionally batch norm, a linear layer.
+    r"""Average pool of a feature map (to one value a channel), optionally batch norm, a linear layer.
 
     The loss is the cross-entropy :math:`-\sum_k q_k \log p_k`, where q is the soft label ``gt_score`` if
-    every data sample has one, else the one-hot ``gt_label``, smoothed to
+    every data sample has one (from the data, or from a teacher), else the one-hot ``gt_label``, smoothed to
     :math:`(1-\epsilon) q_k + \epsilon / K` (Szegedy et al., arXiv 1512.00567).
 
     Args:
@@ -24,8 +26,12 @@ class ClsHead(BaseModule):
         in_channels: Channels C of the feature map.
         in_index: Which feature map of the backbone or neck.
         with_norm: Puts a BatchNorm1d before the linear layer, as the CIFAR ResNets of IR-Net and RBNN.
+        pool_size: Side s of the pooled map, whose C s^2 values are the linear layer's input; 4 on the 4x4 map
+            of VGG-Small pools nothing, as its published classifier.
         label_smoothing: epsilon.
-        loss_weight: Factor of the loss.
+        distill: ``dict(temperature=T, weight=w)`` adds w T^2 KL(teacher || student) of the softmax at
+            temperature T (Hinton et al., arXiv 1503.02531); the classifier needs a teacher.
+        loss_weight: Factor of the cross-entropy.
         init_cfg: As in MMEngine's ``BaseModule``.
 
     Raises:
@@ -37,7 +43,9 @@ class ClsHead(BaseModule):
                  in_channels: int = 512,
                  in_index: int = -1,
                  with_norm: bool = False,
+                 pool_size: int = 1,
                  label_smoothing: float = 0.0,
+                 distill: Optional[dict] = None,
                  loss_weight: float = 1.0,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
@@ -47,9 +55,12 @@ class ClsHead(BaseModule):
         self.in_channels = in_channels
         self.in_index = in_index
         self.label_smoothing = label_smoothing
+        self.distill = None if distill is None else Distillation(**distill)
         self.loss_weight = loss_weight
-        self.norm = nn.BatchNorm1d(in_channels) if with_norm else nn.Identity()
-        self.fc = nn.Linear(in_channels, num_classes)
+        self.pool_size = pool_size
+        width = in_channels * pool_size**2
+        self.norm = nn.BatchNorm1d(width) if with_norm else nn.Identity()
+        self.fc = nn.Linear(width, num_classes)
 
     def forward(self, feats: Union[Tensor, Sequence[Tensor]]) -> Tensor:
         """Feature maps, the chosen one (N, C, H, W), -> logits (N, K)."""
@@ -57,11 +68,11 @@ class ClsHead(BaseModule):
         if feature.shape[1] != self.in_channels:
             raise ValueError(f'ClsHead: in_channels={self.in_channels}, but feature map {self.in_index} has '
                              f'{feature.shape[1]} channels; set in_channels to it')
-        return self.fc(self.norm(feature.mean(dim=(2, 3))))
+        return self.fc(self.norm(F.adaptive_avg_pool2d(feature, self.pool_size).flatten(1)))
 
     def loss(self, feats: Sequence[Tensor], data_samples: Sequence[ClsDataSample],
              train_cfg: Optional[dict] = None) -> dict[str, Tensor]:
-        """``loss_cls`` and, to be logged, ``acc_top1`` of the batch in percent.
+        """``loss_cls``, ``loss_distill`` where asked and, to be logged, ``acc_top1`` of the batch in percent.
 
         Raises:
             KeyError: A data sample has no label.
@@ -70,9 +81,17 @@ class ClsHead(BaseModule):
         logits = self(feats).float()
         target = self._target(data_samples).to(logits.device, non_blocking=True)
         loss = F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
-        label = target if target.dim() == 1 else target.argmax(1)
+        if target.dim() == 1:
+            label = target
+        elif all('gt_label' in sample for sample in data_samples):
+            label = torch.cat([sample.gt_label for sample in data_samples]).to(logits.device)
+        else:
+            label = target.argmax(1)
         right = (logits.detach().argmax(1) == label).float().mean()
-        return dict(loss_cls=self.loss_weight * loss, acc_top1=100 * right)
+        losses = dict(loss_cls=self.loss_weight * loss, acc_top1=100 * right)
+        if self.distill is not None:
+            losses['loss_distill'] = self.distill(logits, data_samples)
+        return losses
 
     def _target(self, samples: Sequence[ClsDataSample]) -> Tensor:
         """Labels (N,), or soft labels (N, K)."""

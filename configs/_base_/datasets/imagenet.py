@@ -4,7 +4,6 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='cmim_mm.RandomResizedCrop', size=224, area_range=(0.08, 1.0)),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='cmim_mm.ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
     dict(type='cmim_mm.PackClsInputs'),
 ]
 test_pipeline = [

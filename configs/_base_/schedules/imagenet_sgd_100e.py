@@ -2,7 +2,9 @@
 # proportion: 100 epochs of 1,281,167 images, four of them warm-up, a tenth of the rate at 30, 60, 90 %.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.2, momentum=0.9, nesterov=True, weight_decay=1e-5))
+    optimizer=dict(type='SGD', lr=0.2, momentum=0.9, nesterov=True, weight_decay=1e-5),
+    # Scales, angles and thresholds of the binarizers do not decay.
+    paramwise_cfg=dict(custom_keys=dict(binarizer=dict(decay_mult=0.0))))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.25, by_epoch=False, begin=0, end=10000),
     dict(type='MultiStepLR', milestones=[75000, 150000, 225000], by_epoch=False, begin=10000, end=250000),

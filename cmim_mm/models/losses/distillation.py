@@ -1,0 +1,42 @@
+"""Distillation of logits."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+
+class Distillation(nn.Module):
+    r""":math:`w\,T^2\,\mathrm{KL}(p^{t}_T \,\|\, p^{s}_T)`, the mean over the images.
+
+    :math:`p_T` is the softmax of the logits divided by T, of the teacher (t) and the student (s). The
+    factor T^2 keeps the gradient's size at any T.
+
+    Source: Hinton et al., 2015 (arXiv 1503.02531), sec. 2.
+
+    Args:
+        temperature: T > 0.
+        weight: w.
+
+    Raises:
+        ValueError: T is not positive.
+        KeyError: In the call, a data sample has no ``teacher_logits``.
+    """
+
+    def __init__(self, temperature: float = 4.0, weight: float = 1.0) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise ValueError(f'Distillation: temperature={temperature}, expected a positive number')
+        self.temperature = temperature
+        self.weight = weight
+
+    def forward(self, logits: Tensor, data_samples: Sequence[BaseDataElement]) -> Tensor:
+        """Student's logits (N, K) in float32, and samples with ``teacher_logits`` (K,)."""
+        if not all('teacher_logits' in sample for sample in data_samples):
+            raise KeyError('Distillation: the data samples have no teacher_logits; give the ImageClassifier '
+                           'a teacher (model.teacher)')
+        teacher = torch.stack([sample.teacher_logits for sample in data_samples]).to(logits.device)
+        student, teacher = (F.log_softmax(x / self.temperature, 1) for x in (logits, teacher))
+        divergence = F.kl_div(student, teacher, reduction='batchmean', log_target=True)
+        return self.weight * self.temperature**2 * divergence

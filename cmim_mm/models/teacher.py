@@ -1,0 +1,97 @@
+"""A full-precision network that teaches and does not learn."""
+import os
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.registry import MODELS
+
+from .pretrained import check_state
+
+
+class TeacherOutput(NamedTuple):
+    """What a teacher says of a batch; no gradient.
+
+    Attributes:
+        features: Feature maps of its backbone, or of its neck where there is one.
+        logits: (N, K); None where the teacher is a backbone alone.
+    """
+    features: tuple[Tensor, ...]
+    logits: Optional[Tensor]
+
+
+@MODELS.register_module()
+class FrozenTeacher(nn.Module):
+    """Holds a trained model in eval mode, out of sight of the optimizer and of checkpoints.
+
+    Its owner registers it as a submodule as usual. It then moves with its owner (``to``, ``cuda``,
+    ``half``), but the model adds nothing to the owner's ``parameters()``, ``state_dict()`` and
+    ``modules()``. The weights are read by ``init_weights``, which training calls; what is only tested
+    or deployed needs no teacher's checkpoint.
+
+    Args:
+        model: Config of a ``cmim_mm.ImageClassifier`` or of a backbone.
+        checkpoint: Path or address of its weights. A published ResNet is understood too, whose classifier
+            is ``fc``.
+        prefix: Of the model's keys in the checkpoint: 'backbone.' for a backbone out of a classifier.
+
+    Raises:
+        CheckpointError: In ``init_weights``: there is no such checkpoint, or it does not fit.
+    """
+
+    def __init__(self, model: dict, checkpoint: str, prefix: Optional[str] = None) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.prefix = prefix
+        self.loaded = False
+        # In a tuple, where nn.Module does not look for submodules.
+        self._held = (MODELS.build(model).requires_grad_(False), )
+        self.model.eval()
+
+    @property
+    def model(self) -> nn.Module:
+        """The model, always in eval mode."""
+        return self._held[0]
+
+    def init_weights(self) -> None:
+        """Loads the checkpoint, whole or not at all; only once."""
+        if self.loaded:
+            return
+        if '://' not in self.checkpoint and not os.path.isfile(self.checkpoint):
+            made_by = Path(self.checkpoint).parent.name or 'CONFIG'
+            raise CheckpointError(
+                f'{self.checkpoint}: there is no such checkpoint of the teacher. Train it first, e.g. by '
+                f'python tools/train.py configs/pretrain/{made_by}.py --data-root DIR, or name another one '
+                "in the teacher's checkpoint=")
+        loaded = CheckpointLoader.load_checkpoint(self.checkpoint, map_location='cpu', logger='silent')
+        state = loaded.get('state_dict', loaded)
+        if self.prefix is None and 'fc.weight' in state and hasattr(self.model, 'decode_head'):
+            state = {('decode_head.' if key.startswith('fc.') else 'backbone.') + key: value
+                     for key, value in state.items()}
+        state = check_state(self.model, state, self.checkpoint, self.prefix)
+        self.model.load_state_dict(state, strict=False)  # checked above; old files lack num_batches_tracked
+        self.loaded = True
+
+    @torch.no_grad()
+    def forward(self, inputs: Tensor) -> TeacherOutput:
+        """Images (N, 3, H, W), as the owner's data preprocessor normalized them.
+
+        Raises:
+            RuntimeError: ``init_weights`` was not called.
+        """
+        if not self.loaded:
+            raise RuntimeError('FrozenTeacher: it has no weights yet; call init_weights() of the model that '
+                               'owns it, as Runner.train does')
+        if not hasattr(self.model, 'decode_head'):
+            return TeacherOutput(tuple(self.model(inputs)), None)
+        features = self.model.extract_feat(inputs)
+        return TeacherOutput(tuple(features), self.model.decode_head(features))
+
+    def _apply(self, fn, recurse: bool = True) -> 'FrozenTeacher':
+        super()._apply(fn, recurse)
+        self.model._apply(fn, recurse)
+        return self

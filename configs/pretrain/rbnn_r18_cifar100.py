@@ -1,0 +1,11 @@
+# The recipe for CIFAR-10.
+_base_ = [
+    '../_base_/models/cls_r18_cifar.py',
+    '../_base_/datasets/cifar100.py',
+    '../_base_/schedules/cifar_sgd_warmup_1000e.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(binarizer='RBNN', block='plain', downsample='strided_binary'),
+    decode_head=dict(num_classes=100))
+train_dataloader = dict(batch_size=256)

@@ -1,0 +1,19 @@
+# ReActNet's first step: binary activations, real weights; the teacher's probabilities are the labels.
+_base_ = './reactnet_r18_cifar100.py'
+model = dict(
+    backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True)),
+    teacher=dict(
+        type='cmim_mm.FrozenTeacher',
+        model=dict(
+            type='cmim_mm.ImageClassifier',
+            backbone=dict(type='cmim_mm.BinaryResNet', depth=18, stem='cifar', binarizer=None),
+            decode_head=dict(type='cmim_mm.ClsHead', in_channels=512, num_classes=100, with_norm=True)),
+        checkpoint='work_dirs/fp_r18_cifar100/iter_156250.pth'))
+# Tensors of four dimensions decay, but not the thresholds of the binarizers.
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='Adam', lr=1e-3, weight_decay=1e-5),
+    paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys=dict(
+        prelu=dict(decay_mult=0.0), decode_head=dict(decay_mult=0.0))))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1.0, end_factor=0.0, by_epoch=False, begin=0, end=156250),
+]

@@ -1,0 +1,17 @@
+# ReActNet's first step: binary activations, real weights; the teacher's probabilities are the labels.
+_base_ = './reactnet_r18_imagenet.py'
+model = dict(
+    backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True)),
+    decode_head=dict(label_smoothing=0.0),
+    teacher=dict(
+        type='cmim_mm.FrozenTeacher',
+        model=dict(
+            type='cmim_mm.ImageClassifier',
+            backbone=dict(type='cmim_mm.BinaryResNet', depth=34, binarizer=None),
+            decode_head=dict(type='cmim_mm.ClsHead', in_channels=512, num_classes=1000)),
+        checkpoint='https://download.pytorch.org/models/resnet34-b627a593.pth'))
+# As in its code: tensors of four dimensions decay, but not the thresholds of the binarizers.
+optim_wrapper = dict(
+    optimizer=dict(weight_decay=1e-5),
+    paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys=dict(
+        prelu=dict(decay_mult=0.0), decode_head=dict(decay_mult=0.0), binarizer=dict(decay_mult=0.0))))
