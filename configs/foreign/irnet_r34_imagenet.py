@@ -1,0 +1,2 @@
+_base_ = './irnet_r18_imagenet.py'
+model = dict(backbone=dict(depth=34))

@@ -1,0 +1,6 @@
+# ReCU's public code in its first version: 1-bit shortcuts.
+_base_ = './irnet_r20_cifar10.py'
+model = dict(
+    backbone=dict(
+        depth=18, stem='cifar_linear', binarizer='ReCU', block='plain', downsample='strided_binary'),
+    decode_head=dict(in_channels=512))
