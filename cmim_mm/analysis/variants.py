@@ -75,7 +75,7 @@ def write_result(folder: Path, minutes: float) -> dict:
     """
     records = [json.loads(line) for log in sorted(folder.glob('*/vis_data/scalars.json'))
                for line in log.read_text().splitlines()]
-    validations = [record for record in records if 'lr' not in record and 'base_lr' not in record]
+    validations = [record for record in records if not _is_other(record)]
     if not validations:
         raise FileNotFoundError(f'{folder}: its logs hold no validation; set train_cfg.val_interval to at '
                                 'most train_cfg.max_iters')
@@ -85,6 +85,11 @@ def write_result(folder: Path, minutes: float) -> dict:
     result = {'metrics': metrics, 'step': last.get('step'), 'minutes': minutes}
     write_atomically(json.dumps(result, indent=2).encode(), folder / RESULT)
     return result
+
+
+def _is_other(record: dict) -> bool:
+    """Whether a line of the log is of a training step or of probes."""
+    return any(key in ('lr', 'base_lr') or key.startswith('probe/') for key in record)
 
 
 def summarize(variants: Sequence[Variant], results: Sequence[Optional[dict]],

@@ -25,7 +25,8 @@ def log(folder, run, *records):
 
 def test_result_is_the_last_validation_over_resumed_runs(tmp_path):
     log(tmp_path, '20260101_000000', {'lr': 0.1, 'loss': 3, 'step': 1}, {'acc': 10.0, 'time': 1, 'step': 5})
-    log(tmp_path, '20260101_000001', {'acc': 20.0, 'time': 1, 'step': 9}, {'lr': 0.1, 'loss': 2, 'step': 10})
+    log(tmp_path, '20260101_000001', {'acc': 20.0, 'time': 1, 'step': 9}, {'lr': 0.1, 'loss': 2, 'step': 10},
+        {'probe/ceiling': 3.0, 'step': 10})
     assert read_result(tmp_path) is None
     assert write_result(tmp_path, 2.5) == {'metrics': {'acc': 20.0}, 'step': 9, 'minutes': 2.5}
     assert read_result(tmp_path)['metrics'] == {'acc': 20.0}
