@@ -27,7 +27,8 @@ class Variant(NamedTuple):
     @property
     def name(self) -> str:
         """What tells it from its neighbours, without the seed: 'irnet_r20 binarizer=ReCU'."""
-        short = (f'{key.rpartition(".")[2]}={value.rpartition("/")[2]}' for key, value in self.options.items())
+        short = (f'{key.rpartition(".")[2]}={value.rpartition("/")[2]}'
+                 for key, value in self.options.items())
         return ' '.join([Path(self.config).stem, *short])
 
     def folder(self, root: Path) -> Path:

@@ -1,9 +1,20 @@
 from .distributed import setup_launcher
-from .hooks import AtomicCheckpointHook, BinarizationProgressHook, CheckDatasetHook, ReduceLossHook, SeedHook
+from .hooks import (
+    AtomicCheckpointHook,
+    BinarizationProgressHook,
+    CheckDatasetHook,
+    FiniteLossHook,
+    MemoryBankHook,
+    NonFiniteError,
+    ProbeHook,
+    ReduceLossHook,
+    SeedHook,
+)
 from .loop import ResumableIterLoop
 from .optim_wrapper import CPUAmpOptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CPUAmpOptimWrapper', 'CheckDatasetHook',
-    'ReduceLossHook', 'ResumableIterLoop', 'SeedHook', 'setup_launcher',
+    'FiniteLossHook', 'MemoryBankHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook', 'ResumableIterLoop',
+    'SeedHook', 'setup_launcher',
 ]

@@ -22,13 +22,14 @@ from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
 from cmim_mm.datasets.layout import DataError
 from cmim_mm.engine.distributed import setup_launcher
+from cmim_mm.engine.hooks import NonFiniteError
 
 
 class ToolError(Exception):
     """A mistake of the user; the message says which and what to do."""
 
 
-EXPECTED = (ToolError, DataError, CheckpointError, FileNotFoundError)
+EXPECTED = (ToolError, DataError, CheckpointError, NonFiniteError, FileNotFoundError)
 
 
 class CfgOptions(DictAction):

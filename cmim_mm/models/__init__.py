@@ -2,13 +2,15 @@ from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
 from .data_preprocessor import DenseDataPreProcessor
-from .heads import ClsHead, DepthHead
-from .losses import DepthL1Loss, SiLogLoss
+from .heads import ClsHead, CMIMHead, DepthHead
+from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
+from .memory import MemoryBank
+from .necks import ContrastiveMINeck
 from .teacher import FrozenTeacher
 from .tta import DepthTTAModel
 
 __all__ = [
-    'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'ClsDataPreProcessor',
-    'ClsHead', 'DenseDataPreProcessor', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel',
-    'FrozenTeacher', 'ImageClassifier', 'SiLogLoss',
+    'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss', 'ClsDataPreProcessor',
+    'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel',
+    'FrozenTeacher', 'ImageClassifier', 'MemoryBank', 'SiLogLoss',
 ]

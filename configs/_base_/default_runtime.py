@@ -15,4 +15,6 @@ custom_hooks = [
     dict(type='cmim_mm.SeedHook'),
     dict(type='cmim_mm.ReduceLossHook'),
     dict(type='cmim_mm.CheckDatasetHook'),
+    dict(type='cmim_mm.MemoryBankHook'),
+    dict(type='cmim_mm.FiniteLossHook'),
 ]

@@ -1,3 +1,8 @@
-# The full-precision twin.
-_base_ = './irnet_r20_cifar100.py'
-model = dict(backbone=dict(binarizer=None))
+# The full-precision twin of irnet_r20_cifar100.py.
+_base_ = [
+    '../_base_/models/cls_r18_cifar.py',
+    '../_base_/datasets/cifar100.py',
+    '../_base_/schedules/cifar_sgd_400e.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(backbone=dict(depth=20, binarizer=None), decode_head=dict(in_channels=64, num_classes=100))

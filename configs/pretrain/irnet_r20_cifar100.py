@@ -1,5 +1,8 @@
 # Any binarizer: --cfg-options model.backbone.binarizer=AdaBin
-_base_ = './reactnet_r18_cifar100.py'
-model = dict(
-    backbone=dict(depth=20, binarizer='IRNet'),
-    decode_head=dict(in_channels=64))
+_base_ = [
+    '../_base_/models/cls_r18_cifar.py',
+    '../_base_/datasets/cifar100.py',
+    '../_base_/schedules/cifar_sgd_400e.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(backbone=dict(depth=20, binarizer='IRNet'), decode_head=dict(in_channels=64, num_classes=100))

@@ -1,7 +1,13 @@
 # ReActNet's first step: binary activations, real weights; the teacher's probabilities are the labels.
-_base_ = './reactnet_r18_cifar100.py'
+_base_ = [
+    '../_base_/models/cls_r18_cifar.py',
+    '../_base_/datasets/cifar100.py',
+    '../_base_/schedules/cifar_sgd_400e.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(
     backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True)),
+    decode_head=dict(num_classes=100),
     teacher=dict(
         type='cmim_mm.FrozenTeacher',
         model=dict(

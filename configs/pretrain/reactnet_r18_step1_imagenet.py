@@ -1,7 +1,12 @@
 # ReActNet's first step: binary activations, real weights; the teacher's probabilities are the labels.
-_base_ = './reactnet_r18_imagenet.py'
+_base_ = [
+    '../_base_/models/cls_r18.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/schedules/imagenet_adam_256e.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(
-    backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True)),
+    backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True), stem='imagenet'),
     decode_head=dict(label_smoothing=0.0),
     teacher=dict(
         type='cmim_mm.FrozenTeacher',
@@ -15,3 +20,10 @@ optim_wrapper = dict(
     optimizer=dict(weight_decay=1e-5),
     paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys=dict(
         prelu=dict(decay_mult=0.0), decode_head=dict(decay_mult=0.0), binarizer=dict(decay_mult=0.0))))
+train_dataloader = dict(dataset=dict(dataset=dict(pipeline=[
+    dict(type='LoadImageFromFile'),
+    dict(type='cmim_mm.RandomResizedCrop', size=224, area_range=(0.08, 1.0)),
+    dict(type='cmim_mm.PCALighting', std=0.1),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='cmim_mm.PackClsInputs'),
+])))

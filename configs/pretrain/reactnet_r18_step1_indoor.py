@@ -1,8 +1,13 @@
 # ReActNet's first step: binary activations, real weights; the teacher's probabilities are the labels.
-_base_ = './reactnet_r18_indoor.py'
+_base_ = [
+    '../_base_/models/cls_r18.py',
+    '../_base_/datasets/indoor.py',
+    '../_base_/schedules/indoor_adam_100e.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(
     backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True)),
-    decode_head=dict(label_smoothing=0.0),
+    decode_head=dict(num_classes=41, label_smoothing=0.0),
     teacher=dict(
         type='cmim_mm.FrozenTeacher',
         model=dict(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cmim_mm.binarize import BinaryConv2d
-from cmim_mm.models.backbones.blocks import BLOCKS, Maxout, ReActBlock, RPReLU
+from cmim_mm.models.backbones.blocks import BLOCKS, Hardtanh, Maxout, ReActBlock, RPReLU
 from cmim_mm.models.backbones.shortcuts import full_shortcut
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
@@ -81,3 +81,18 @@ def test_odd_pool_averages_what_is_there():
     pool = full_shortcut(1, 1, 2, nn.Conv2d, dict(type='BN'))[0]
     x = torch.arange(9.0).view(1, 1, 3, 3)
     assert pool(x).flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
+
+
+def test_fused_nonlinearities_have_the_gradients_of_their_formulas():
+    x = torch.tensor([-2.0, -1.0, -0.3, 0.0, 0.4, 1.0, 3.0]).view(1, 1, 1, 7).repeat(2, 3, 1, 1)
+    maxout = Maxout(3)
+    pos, neg = maxout.gamma_pos, maxout.gamma_neg
+    pairs = [(Hardtanh(), lambda x: nn.functional.hardtanh(x), []),
+             (maxout, lambda x: pos * x.relu() - neg * (-x).relu(), [pos, neg])]
+    for layer, formula, parameters in pairs:
+        x.requires_grad_()
+        g = torch.randn(x.shape)
+        found, expected = layer(x), formula(x)
+        torch.testing.assert_close(found, expected)
+        for pair in zip(*(torch.autograd.grad(y, [x, *parameters], g) for y in (found, expected))):
+            torch.testing.assert_close(*pair)

@@ -1,9 +1,13 @@
 from .atomic_checkpoint import AtomicCheckpointHook
 from .binarization_progress import BinarizationProgressHook
 from .check_dataset import CheckDatasetHook
+from .finite_loss import FiniteLossHook, NonFiniteError
+from .memory_bank import MemoryBankHook
+from .probe import ProbeHook
 from .reduce_loss import ReduceLossHook
 from .seed import SeedHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'BinarizationProgressHook', 'CheckDatasetHook', 'ReduceLossHook', 'SeedHook',
+    'AtomicCheckpointHook', 'BinarizationProgressHook', 'CheckDatasetHook', 'FiniteLossHook',
+    'MemoryBankHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook', 'SeedHook',
 ]

@@ -14,6 +14,27 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.nn import functional as F
+
+
+class _Clamp(Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = F.hardtanh(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        y, = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad, y, -1, 1)
+
+
+class Hardtanh(nn.Hardtanh):
+    """clamp(x, -1, 1), which keeps its output (the next convolution keeps it anyway) instead of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Clamp.apply(x)
 
 
 class RPReLU(nn.Module):
@@ -74,7 +95,7 @@ class PlainBlock(BaseModule):
     """
     convs = 2
     expansion = 1
-    stem_act = nn.Hardtanh
+    stem_act = Hardtanh
 
     def __init__(self, in_channels: int, channels: int, conv: Callable[..., nn.Module], norm_cfg: dict,
                  stride: int = 1, dilation: int = 1, shortcut: Optional[nn.Module] = None) -> None:
@@ -89,7 +110,7 @@ class PlainBlock(BaseModule):
 
     @staticmethod
     def act(channels: int) -> nn.Module:
-        return nn.Hardtanh(inplace=True)
+        return Hardtanh()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, channels, ceil(H / stride), ceil(W / stride))."""
@@ -136,7 +157,7 @@ class BiRealBlock(BaseModule):
 
 class HardtanhBlock(BiRealBlock):
     """Bi-Real's block with a Hardtanh after the sum (the code of IR-Net, arXiv 1909.10788, and of ReCU)."""
-    stem_act = nn.Hardtanh
+    stem_act = Hardtanh
     act = staticmethod(PlainBlock.act)
 
 

@@ -1,4 +1,5 @@
 from .cls_head import ClsHead
+from .cmim_head import CMIMHead
 from .depth_head import DepthHead
 
-__all__ = ['ClsHead', 'DepthHead']
+__all__ = ['CMIMHead', 'ClsHead', 'DepthHead']

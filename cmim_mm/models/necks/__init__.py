@@ -1,0 +1,3 @@
+from .contrastive_mi_neck import ContrastiveMINeck
+
+__all__ = ['ContrastiveMINeck']

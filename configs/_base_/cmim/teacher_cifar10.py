@@ -1,0 +1,19 @@
+# As teacher.py, for CIFAR-10.
+cmim = dict(
+    backbone=dict(taps=(-1, )),
+    neck=dict(
+        type='cmim_mm.ContrastiveMINeck',
+        in_channels=[512],
+        dim=128,
+        trained=False,
+        standardize=True,
+        teacher=dict(
+            type='cmim_mm.FrozenTeacher',
+            checkpoint='work_dirs/fp_r18_cifar10/iter_156250.pth',
+            prefix='backbone.',
+            model=dict(type='cmim_mm.BinaryResNet', depth=18, stem='cifar', binarizer=None))),
+    auxiliary_head=dict(
+        type='cmim_mm.CMIMHead',
+        loss=dict(type='cmim_mm.CMIMLoss', form='nce', temperature=0.1),
+        memory=dict(type='cmim_mm.MemoryBank', kind='bank', dim=128, num_negatives=4096),
+        loss_weight=0.8))

@@ -1,0 +1,2 @@
+_base_ = ['./irnet_r18_cifar100.py', '../_base_/cmim/per_layer.py']
+model = _base_.cmim

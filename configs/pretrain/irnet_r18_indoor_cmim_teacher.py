@@ -1,0 +1,3 @@
+# The teacher is that of configs/pretrain/fp_r18_indoor.py, trained first.
+_base_ = ['./irnet_r18_indoor.py', '../_base_/cmim/teacher_indoor.py']
+model = _base_.cmim

@@ -1,0 +1,178 @@
+"""CMIMLoss: the reference's figures, the formulas, extremes, the bound, normalizers."""
+import copy
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cmim_mm.models.losses import CMIMLoss, cmim_loss
+from cmim_mm.models.memory import MemoryBank
+
+GOLDEN = Path(__file__).parents[1] / 'data' / 'golden' / 'nce_memory_bank.npz'
+
+
+def unit(*shape, seed=0, **kwargs):
+    generator = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(*shape, generator=generator, **kwargs), dim=-1)
+
+
+def assert_close(actual, expected, what):
+    error = (actual - expected).abs().max() / expected.abs().max()
+    assert error <= 1e-5, f'{what}: relative error {error:.2e}'
+
+
+def test_reproduces_the_public_release():
+    with np.load(GOLDEN) as arrays:
+        data = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    images, dim = data['memory_s_before'].shape
+    loss = CMIMLoss(float(data['temperature']))
+    normalizer = torch.stack([data['Z_s'], data['Z_t']]) / images
+    loss.load_state_dict({'log_normalizer': normalizer.log(), 'estimated': torch.tensor([True, True])})
+    memory = MemoryBank(images, dim, momentum=float(data['momentum']), positive='bank')
+    memory.binary.copy_(data['memory_s_before'])
+    memory.latent.copy_(data['memory_t_before'])
+
+    features = {side: data[f'feat_{side}'].requires_grad_() for side in 'st'}
+    binary, latent = (F.normalize(F.linear(
+        features[side], data[f'embed_{side}_weight'], data[f'embed_{side}_bias']), dim=1) for side in 'st')
+    negatives = memory.draw(data['idx'], indices=data['sample_idx'][:, 1:])
+    to_latent, to_binary = memory.positives(data['idx'], latent, binary)
+    total = (loss(binary, to_latent, negatives.latent, negatives.mask, side=0)
+             + loss(latent, to_binary, negatives.binary, negatives.mask, side=1))
+    total.backward()
+    memory.update(data['idx'], latent, binary)
+
+    assert_close(total.detach(), data['loss'], 'loss')
+    for side in 'st':
+        assert_close(features[side].grad, data[f'grad_feat_{side}'], f'gradient of feat_{side}')
+    assert_close(memory.binary, data['memory_s_after'], 'bank of the binary side')
+    assert_close(memory.latent, data['memory_t_after'], 'bank of the other side')
+
+
+def example(dtype=torch.float64):
+    anchor, positive, negatives = (unit(n, 8, seed=n, dtype=dtype) for n in (5, 4 + 1, 7))
+    mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(3)) < 0.6
+    return anchor, positive.flip(0), negatives, mask
+
+
+def test_nce_is_the_formula_with_z_from_the_first_batch(monkeypatch):
+    monkeypatch.setattr(cmim_loss, 'PIECE', 3)  # of the 7 negatives
+    anchor, positive, negatives, mask = example()
+    r_negative = ((anchor @ negatives.T) / 0.2).exp()
+    z = r_negative[mask].mean()
+    expected = 0
+    for i in range(5):
+        n = mask[i].sum()
+        h = ((anchor[i] @ positive[i]) / 0.2).exp() / z
+        expected -= (h / (h + n)).log() / 5
+        expected -= (n / (r_negative[i, mask[i]] / z + n)).log().sum() / 5
+    loss = CMIMLoss(0.2).double()
+    torch.testing.assert_close(loss(anchor, positive, negatives, mask, side=1), expected)
+    torch.testing.assert_close(loss.log_normalizer.exp(), torch.stack([torch.ones_like(z), z]))
+    torch.testing.assert_close(loss(anchor, positive, negatives.expand(5, 7, 8), mask, side=1), expected)
+    loss(positive, anchor, -negatives, side=1)
+    torch.testing.assert_close(loss.log_normalizer[1].exp(), z)  # set once
+
+
+def test_infonce_is_a_softmax_over_what_is_left():
+    anchor, positive, negatives, mask = example()
+    expected = 0
+    for i in range(5):
+        scores = torch.cat([positive[i, None], negatives[mask[i]]]) @ anchor[i] / 0.1
+        expected = expected + F.cross_entropy(scores, torch.tensor(0)) / 5
+    torch.testing.assert_close(CMIMLoss(form='infonce')(anchor, positive, negatives, mask), expected)
+
+
+@pytest.mark.parametrize('form', ['nce', 'infonce'])
+@pytest.mark.parametrize('temperature', [0.1, 0.005])
+def test_extremes_stay_finite(form, temperature):
+    anchor, positive, negatives, mask = example(torch.float32)
+    anchor[0], anchor[1], positive[1] = 0, negatives[0], -negatives[0]
+    mask[2:4] = False
+    anchor.requires_grad_()
+    loss = CMIMLoss(temperature, form)
+    value = loss(anchor, positive, negatives, mask)
+    value.backward()
+    assert value.isfinite() and anchor.grad.isfinite().all()
+    assert not anchor.grad[2:4].any() and anchor.grad[1].any()
+    none_left = loss(anchor, positive, negatives, torch.zeros_like(mask))
+    assert none_left == 0
+    none_left.backward()
+    assert anchor.grad.isfinite().all()
+
+
+def test_z_waits_for_the_first_negative():
+    anchor, positive, negatives, mask = example(torch.float32)
+    loss = CMIMLoss()
+    assert loss(anchor, positive, negatives, torch.zeros_like(mask)) == 0
+    assert not loss.estimated.any()
+    loss.eval()(anchor, positive, negatives)
+    assert not loss.estimated.any()
+    loss.train()(anchor, positive, negatives)
+    assert loss.estimated.tolist() == [True, False]
+
+
+def test_z_is_resumed():
+    anchor, positive, negatives, mask = example(torch.float32)
+    loss = CMIMLoss()
+    loss(anchor, positive, negatives)
+    other = CMIMLoss()
+    other(anchor, positive, -negatives)
+    other.load_state_dict(copy.deepcopy(loss.state_dict()))
+    assert torch.equal(other(anchor, -positive, negatives, mask), loss(anchor, -positive, negatives, mask))
+    assert torch.equal(other.log_normalizer, loss.log_normalizer)
+    fresh = CMIMLoss().state_dict()
+    other.load_state_dict(fresh)
+    other(anchor, positive, negatives)
+    assert torch.equal(other.log_normalizer, loss.log_normalizer)
+
+
+def test_autocast_computes_in_float32():
+    anchor, positive, negatives, mask = example(torch.float32)
+    expected = CMIMLoss()(anchor, positive, negatives, mask)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(CMIMLoss()(anchor, positive, negatives, mask), expected)
+        low = CMIMLoss()(anchor.bfloat16(), positive, negatives, mask)
+    assert low.dtype == torch.float32
+    torch.testing.assert_close(low, expected, rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize('form', ['nce', 'infonce'])
+def test_memory_is_of_order_anchors_times_negatives(form):
+    anchor, positive, negatives = unit(16, 32).requires_grad_(), unit(16, 32, seed=1), unit(64, 32, seed=2)
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
+        CMIMLoss(form=form)(anchor, positive, negatives)
+    assert sizes and max(sizes) <= 64 * max(32, 16 + 1)
+
+
+@pytest.mark.parametrize('form', ['nce', 'infonce'])
+def test_bounds_mutual_information_unless_own_class_is_masked(form):
+    """z = z' = one of 4 directions, so I = log 4; 2000 independent negatives."""
+    kinds, n = 4, 2000
+    generator = torch.Generator().manual_seed(0)
+    anchors = torch.randint(kinds, (400, ), generator=generator)
+    others = torch.randint(kinds, (n, ), generator=generator)
+    z = torch.eye(kinds)
+    ceiling = math.log(n + (form == 'infonce'))
+    bounds = [ceiling - CMIMLoss(t, form)(z[anchors], z[anchors], z[others]).item() for t in (2, 0.5, 0.1)]
+    best = math.log(kinds) - (form == 'nce')
+    assert best - 0.1 < max(bounds) < best + 0.05
+    masked = CMIMLoss(0.1, form)(z[anchors], z[anchors], z[others], anchors[:, None] != others)
+    assert ceiling - masked > math.log(kinds) + 1
+
+
+def test_errors_say_what_to_do():
+    with pytest.raises(ValueError, match="form 'nec' is unknown.*'infonce'"):
+        CMIMLoss(form='nec')
+    with pytest.raises(ValueError, match='positive, got 0'):
+        CMIMLoss(temperature=0)
+    anchor, positive, negatives, mask = example()
+    for arguments in [(anchor, positive[:4], negatives), (anchor, positive, negatives[:, :4]),
+                      (anchor, positive, negatives, mask[:, :3]), (anchor, positive, negatives[None]),
+                      (anchor[None], positive[None], negatives)]:
+        with pytest.raises(ValueError, match=r'expected anchor \(B, d\).*Flatten positions'):
+            CMIMLoss()(*arguments)
