@@ -120,12 +120,12 @@ def _figures(kept: dict[str, Tensor], names: Sequence[str]) -> dict[str, float]:
 
 def _keep_pooled(kept: dict[str, list[Tensor]], neck: ContrastiveMINeck, feats: Features) -> None:
     """What a neck embeds: its taps' sides of the images as they are, or the teacher's maps."""
-    sides = dict(binary=neck._binary(feats), latent=[latent for latent, _ in feats.pairs])
+    sides = dict(binary=neck.binary_side(feats), latent=[latent for latent, _ in feats.pairs])
     if neck.teacher is not None:
-        sides['latent'] = neck._latent(feats)
+        sides['latent'] = neck.latent_side(feats)
     for side, activations in sides.items():
         for k, (layer, x) in enumerate(zip(getattr(neck, side), activations)):
-            kept[f'{side}/{k}'].append(neck._pool(x, layer.weight.shape[1], side))
+            kept[f'{side}/{k}'].append(neck.pool(x, layer.weight.shape[1], side))
 
 
 def _embedded_bounds(kept: dict[str, Tensor], neck: ContrastiveMINeck,

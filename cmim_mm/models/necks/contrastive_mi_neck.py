@@ -136,14 +136,14 @@ class ContrastiveMINeck(BaseModule):
         if not getattr(feats, 'pairs', ()):
             raise ValueError('ContrastiveMINeck: the backbone recorded no latent and binary activations; set '
                              'model.backbone.taps, e.g. taps=(-1,) for the last stage')
-        sides = dict(binary=self._binary(feats), latent=self._latent(feats))
+        sides = dict(binary=self.binary_side(feats), latent=self.latent_side(feats))
         embedded = {}
         for side, activations in sides.items():
             layers = getattr(self, side)
             if len(activations) != len(layers):
                 raise ValueError(f'ContrastiveMINeck: {len(activations)} {side} activations for '
                                  f'{len(layers)} in_channels; give one number for each')
-            embedded[side] = [layer(self._pool(x, layer.weight.shape[1], side))
+            embedded[side] = [layer(self.pool(x, layer.weight.shape[1], side))
                               for layer, x in zip(layers, activations)]
         grid = self.grid if self.pooling == 'spatial' else None
         names = feats.tap_names
@@ -153,14 +153,16 @@ class ContrastiveMINeck(BaseModule):
                       for z_latent, z_binary, name in zip(embedded['latent'], embedded['binary'], names)]
         return Features(maps, **{**feats.__dict__, 'embeddings': embeddings})
 
-    def _binary(self, feats: Features) -> list[Tensor]:
+    def binary_side(self, feats: Features) -> list[Tensor]:
+        """What is contrasted of the binary side, one (N, C, H, W) a tap."""
         if self.feature_indices is not None:
             found = [feats[i] for i in self.feature_indices]
         else:
             found = [binary for _, binary in feats.pairs]
         return [x.detach() for x in found] if self.detach == 'binary' else found
 
-    def _latent(self, feats: Features) -> list[Tensor]:
+    def latent_side(self, feats: Features) -> list[Tensor]:
+        """What stands for a_F, one (N, C, H, W) a tap."""
         images = second_view(feats.inputs) if self.two_views else feats.inputs
         if self.teacher is not None:
             maps = self.teacher(images).features
@@ -174,7 +176,7 @@ class ContrastiveMINeck(BaseModule):
             pairs = feats.pairs
         return [latent.detach() if self.detach == 'latent' else latent for latent, _ in pairs]
 
-    def _pool(self, x: Tensor, features: int, side: str) -> Tensor:
+    def pool(self, x: Tensor, features: int, side: str) -> Tensor:
         """(N, C, H, W) -> (N, P, features), float32."""
         if self.pooling == 'avg':
             x = x.mean((2, 3), dtype=torch.promote_types(x.dtype, torch.float32)).unsqueeze(1)
