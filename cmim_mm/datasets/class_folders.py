@@ -1,4 +1,7 @@
-"""Class folders: ``<root>/<split>/<class>/<image>``, as ImageNet and many others come."""
+"""Class folders: ``<root>/<split>/<class>/<image>``, as ImageNet and many others come.
+
+Folders of folders, as in Places (``train/a/airport_terminal``), are groups; such a class is 'a/airport_terminal'.
+"""
 import os
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
@@ -16,10 +19,22 @@ class ClassFolders(NamedTuple):
 
 
 def class_names(folder: str) -> tuple[str, ...]:
-    """The sub-folders of a folder, sorted; nothing if there is no such folder."""
+    """The classes below a folder, sorted; nothing if there is no such folder.
+
+    A sub-folder is a class, unless it holds folders and no image: then its own sub-folders are.
+    """
     if not os.path.isdir(folder):
         return ()
-    return tuple(sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith('.')))
+    names = []
+    for entry in os.scandir(folder):
+        if entry.is_dir() and not entry.name.startswith('.'):
+            inner = () if _holds_image(entry.path) else class_names(entry.path)
+            names += [f'{entry.name}/{name}' for name in inner] or [entry.name]
+    return tuple(sorted(names))
+
+
+def _holds_image(folder: str) -> bool:
+    return any(entry.name.lower().endswith(SUFFIXES) for entry in os.scandir(folder))
 
 
 def scan_class_folders(root: str, split: str, classes: Optional[Sequence[str]] = None) -> ClassFolders:

@@ -51,6 +51,15 @@ def test_all_splits_count_as_the_training_split(tmp_path):
         ImageFolder(str(tmp_path), 'train', classes=['eel'])
 
 
+def test_folders_of_class_folders_are_groups(tmp_path):
+    write_class_folders(tmp_path, classes=('a/airport', 'a/attic', 'bar'))
+    (tmp_path / 'train/bar/thumbnails').mkdir()
+    dataset = ImageFolder(str(tmp_path))
+    assert dataset.metainfo['classes'] == ('a/airport', 'a/attic', 'bar') and len(dataset) == 12
+    record = dataset.get_data_info(5)
+    assert record['gt_label'] == 1 and '/a/attic/' in record['img_path']
+
+
 def test_missing_folders_are_named(tmp_path):
     with pytest.raises(DataError, match='train: no class folders there.*--data-root'):
         ImageFolder(str(tmp_path))
