@@ -27,9 +27,8 @@ class Variant(NamedTuple):
     @property
     def name(self) -> str:
         """What tells it from its neighbours, without the seed: 'irnet_r20 binarizer=ReCU'."""
-        short = (f'{key.rpartition(".")[2]}={value.rpartition("/")[2]}'
-                 for key, value in self.options.items())
-        return ' '.join([Path(self.config).stem, *short])
+        return ' '.join([Path(self.config).stem, *(f'{key.rpartition(".")[2]}={value}'
+                                                   for key, value in self.options.items())])
 
     def folder(self, root: Path) -> Path:
         """Its work folder; equal for equal variants only."""

@@ -6,9 +6,9 @@ from torch.autograd import Function
 
 from ..registry import BINARIZERS
 from .base import ActivationForm, Binarizer, WeightForm
-from .elementwise import at_least, at_least_float32, ede_gradient, polynomial_slope, sign
+from .elementwise import at_least_float32, ede_gradient, polynomial_slope, sign
 from .functions import check_sharpness, ede_schedule
-from .standardize import AXES, EPS, standardize
+from .standardize import AXES, EPS, statistics, statistics_gradient
 
 
 class _TwoValues(Function):
@@ -23,27 +23,29 @@ class _TwoValues(Function):
     def backward(ctx, grad):
         x, beta, scale = ctx.saved_tensors
         z = (at_least_float32(x) - beta).div_(scale)
-        upper = at_least(z, 0).mul_(grad).sum()
-        total = grad.sum(dtype=z.dtype)
         gradient = polynomial_slope(z).mul_(grad)
-        grad_beta = -gradient.sum()
-        grad_scale = 2 * upper - total - z.mul_(gradient).sum()
-        return gradient.to(x.dtype), grad_beta, grad_scale, total
+        by_value = sign(z).mul_(grad).sum()
+        return (gradient.to(x.dtype), -gradient.sum(), by_value - z.mul_(gradient).sum(),
+                grad.sum(dtype=z.dtype))
 
 
 class _TwoValuedFilter(Function):
-    """scale_o b(v) + offset_o; db/dv as in ede_sign."""
+    """std b(v) + mean with v = (w - mean) / std of each filter; db/dv as in ede_sign."""
 
     @staticmethod
-    def forward(ctx, v, scale, offset, t, k):
-        ctx.save_for_backward(v, scale, t, k)
-        return sign(v).mul_(scale).add_(offset)
+    def forward(ctx, w, t, k):
+        v, mean, std = statistics(w, unbiased=False)
+        ctx.save_for_backward(w, mean, std, t, k)
+        return sign(v).mul_(std).add_(mean)
 
     @staticmethod
     def backward(ctx, grad):
-        v, scale, t, k = ctx.saved_tensors
-        grad_scale = sign(v).mul_(grad).sum(AXES, keepdim=True)
-        return ede_gradient(grad, v, t, k).mul_(scale), grad_scale, grad.sum(AXES, keepdim=True), None, None
+        w, mean, std, t, k = ctx.saved_tensors
+        v = (w - mean).div_(std)
+        grad_mean, grad_std = (g.sum(AXES, keepdim=True) for g in (grad, sign(v).mul_(grad)))
+        grad_v = ede_gradient(grad, v, t, k).mul_(std)
+        grad_w = statistics_gradient(v, std, grad_v, grad_mean, grad_std, unbiased=False)
+        return grad_w.to(w.dtype), None, None
 
 
 @BINARIZERS.register_module()
@@ -79,12 +81,11 @@ class AdaBin(Binarizer):
         self.beta_a = nn.Parameter(torch.zeros(()))
 
     def weight_form(self, w: Tensor) -> WeightForm:
-        v, beta, alpha = standardize(w, unbiased=False)
+        v, beta, alpha = statistics(w, unbiased=False)
         return WeightForm(sign(v), alpha, beta)
 
     def binarize_weight(self, w: Tensor) -> Tensor:
-        v, beta, alpha = standardize(w, unbiased=False)
-        return _TwoValuedFilter.apply(v, alpha, beta, *ede_schedule(self.progress, self.t_min, self.t_max))
+        return _TwoValuedFilter.apply(w, *ede_schedule(self.progress, self.t_min, self.t_max))
 
     def activation_form(self, x: Tensor) -> ActivationForm:
         return ActivationForm(self.beta_a, self._magnitude(), self.alpha_a * self.beta_a)

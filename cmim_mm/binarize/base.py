@@ -55,7 +55,8 @@ class Binarizer(nn.Module):
     """One binarization method at one convolution: base class of all methods.
 
     A method says in :meth:`weight_form` and :meth:`activation_form` what its
-    1-bit values are (the form that deployment packs), and gives the gradient:
+    1-bit values are (the form that deployment packs, and from which the
+    backward pass makes the binary input again), and gives the gradient:
     for weights by the estimator inside ``weight_form``'s sign (or its own
     :meth:`binarize_weight` where the gradient is not the product rule's), for
     activations in :meth:`binarize_activation`. Own parameters that start from

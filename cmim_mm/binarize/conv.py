@@ -83,4 +83,4 @@ class BinaryConv2d(nn.Conv2d):
         binary = self.binary_input(x)
         if self.recording and self.training:
             self.last_pair = x, binary
-        return self.binarizer.scale_output(convolve(self, self.binarizer, binary, x, self.binary_weight()))
+        return self.binarizer.scale_output(convolve(self, binary, x, self.binary_weight()))

@@ -5,8 +5,6 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .base import Binarizer
-
 
 class _Convolve(Function):
     @staticmethod
@@ -30,16 +28,15 @@ class _Convolve(Function):
         return grads[0], None, grads[1], grads[2], None, None
 
 
-def convolve(conv: nn.Conv2d, binarizer: Binarizer, binary: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """conv2d(binary, weight, conv.bias) with the geometry of ``conv``, where binary is ``binarizer``'s of x.
+def convolve(conv: nn.Conv2d, binary: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """conv2d(binary, weight, conv.bias) with the geometry of ``conv``, where binary is its binarizer's of x.
 
     A plain convolution keeps ``binary`` for its backward pass, beside the x that the estimator keeps. This
-    one keeps x alone; ``binarizer.activation_form`` makes the binary tensor again. A compiler decides by
+    one keeps x alone; the method's ``activation_form`` makes the binary tensor again. A compiler decides by
     itself what to keep; it gets the plain convolution, as do string paddings and other modes than zeros.
 
     Args:
-        conv: the layer.
-        binarizer: its method.
+        conv: a BinaryConv2d.
         binary: (N, C, H, W), of x's dtype.
         x: (N, C, H, W).
         weight: (O, I/g, kh, kw), binary.
@@ -50,4 +47,4 @@ def convolve(conv: nn.Conv2d, binarizer: Binarizer, binary: Tensor, x: Tensor, w
     if conv.padding_mode != 'zeros' or isinstance(conv.padding, str) or torch.compiler.is_compiling():
         return conv._conv_forward(binary, weight, conv.bias)
     geometry = conv.stride, conv.padding, conv.dilation, conv.groups
-    return _Convolve.apply(binary, x, weight, conv.bias, binarizer, geometry)
+    return _Convolve.apply(binary, x, weight, conv.bias, conv.binarizer, geometry)

@@ -19,13 +19,15 @@ def at_least(x: Tensor, threshold: Union[Tensor, float]) -> Tensor:
     """
     x = x.detach()
     if isinstance(threshold, Tensor):
-        threshold = threshold.detach()
+        # With an axis: a 0-dimensional threshold would be rounded to a half-precision x.
+        threshold = torch.atleast_1d(threshold.detach())
     return torch.ge(x, threshold, out=torch.empty_like(x))
 
 
 def sign(x: Tensor, threshold: Union[Tensor, float] = 0.0) -> Tensor:
     """b(x - threshold) without a gradient: +1 where x >= threshold (-0.0 equals 0), else -1."""
-    return at_least(x, threshold).mul_(2).sub_(1)
+    upper = at_least(x, threshold)
+    return torch.add(-1, upper, alpha=2, out=upper)
 
 
 def between(grad: Tensor, x: Tensor, low: float, high: float) -> Tensor:
@@ -40,14 +42,14 @@ def within(grad: Tensor, x: Tensor, low: int) -> Tensor:
     return between(grad, x, below, 1 + number.eps)
 
 
-def polynomial_slope(x: Tensor) -> Tensor:
-    """max(0, 2 - 2|x|)."""
-    return x.abs().mul_(-2).add_(2).clamp_min_(0)
+def polynomial_slope(x: Tensor, std: Union[Tensor, float] = 1.0) -> Tensor:
+    """max(0, 2 - 2|x / std|) / std: the polynomial estimator's derivative at x / std, by x."""
+    return x.abs().mul_(-2 / std**2).add_(2 / std).clamp_min_(0)
 
 
 def triangle_slope(x: Tensor, t: Tensor, k: Union[Tensor, float]) -> Tensor:
     """max(0, k (sqrt(2) t - t^2 |x|))."""
-    return x.abs().mul_(-k * t * t).add_(math.sqrt(2) * k * t).clamp_min_(0)
+    return x.abs().mul_(-k * t**2).add_(math.sqrt(2) * k * t).clamp_min_(0)
 
 
 def ede_gradient(grad: Tensor, x: Tensor, t: Tensor, k: Tensor) -> Tensor:

@@ -19,15 +19,14 @@ from .elementwise import (
     mean_abs,
     polynomial_slope,
     sign,
-    triangle_slope,
     within,
 )
 
 __all__ = [
     'ScaledSignEstimator', 'SignEstimator', 'at_least_float32', 'check_sharpness', 'clamped_ste',
     'clipped_ste', 'ede_schedule', 'ede_sign', 'mean_abs', 'open_clipped_ste', 'polynomial_sign',
-    'scaled_clipped_ste', 'scaled_ste', 'shifted_polynomial_sign', 'sign', 'ste', 'step', 'straight_through',
-    'triangle_sign', 'xnor_weight',
+    'scaled_clipped_ste', 'scaled_ste', 'shifted_polynomial_sign', 'sign', 'step', 'straight_through',
+    'xnor_weight',
 ]
 
 
@@ -47,16 +46,6 @@ class ScaledSignEstimator(Function):
     def forward(ctx, x, scale):
         ctx.save_for_backward(x, scale)
         return sign(x).mul_(scale)
-
-
-class _STE(Function):
-    @staticmethod
-    def forward(ctx, x):
-        return sign(x)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad
 
 
 class _ScaledSTE(Function):
@@ -105,13 +94,6 @@ class _EDE(SignEstimator):
     def backward(ctx, grad):
         x, t, k = ctx.saved_tensors
         return ede_gradient(grad, x, t, k), None, None
-
-
-class _Triangle(SignEstimator):
-    @staticmethod
-    def backward(ctx, grad):
-        x, t, k = ctx.saved_tensors
-        return triangle_slope(x, t, k).mul_(grad), None, None
 
 
 class _ScaledClippedSTE(ScaledSignEstimator):
@@ -164,11 +146,6 @@ class _Step(Function):
     def backward(ctx, grad):
         x, = ctx.saved_tensors
         return within(grad, x, 0)
-
-
-def ste(x: Tensor) -> Tensor:
-    """b(x); d/dx = 1 (straight-through estimator; Bengio et al. 2013)."""
-    return _STE.apply(x)
 
 
 def scaled_ste(x: Tensor, scale: Tensor) -> Tensor:
@@ -229,11 +206,6 @@ def clamped_ste(x: Tensor, bound: Tensor, gain: float) -> Tensor:
 def ede_sign(x: Tensor, t: Tensor, k: Tensor) -> Tensor:
     """b(x); d/dx = k t (1 - tanh^2(t x)), the error decay estimator (IR-Net)."""
     return _EDE.apply(x, t, k)
-
-
-def triangle_sign(x: Tensor, t: Tensor, k: Tensor) -> Tensor:
-    """b(x); d/dx = max(0, k (sqrt(2) t - t^2 |x|)), the training-aware approximation (RBNN)."""
-    return _Triangle.apply(x, t, k)
 
 
 def step(x: Tensor) -> Tensor:

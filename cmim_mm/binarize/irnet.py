@@ -34,7 +34,7 @@ class IRNet(Binarizer):
         self.t_min, self.t_max = t_min, t_max
 
     def weight_form(self, w: Tensor) -> WeightForm:
-        v, _, _ = standardize(w)
+        v = standardize(w)
         # The floor keeps log2 finite for a filter of equal weights (v = 0).
         scale = mean_abs(v).clamp_min(1e-8).log2().round().exp2()
         return WeightForm(ede_sign(v, *ede_schedule(self.progress, self.t_min, self.t_max)), scale)

@@ -9,7 +9,7 @@ from ..registry import BINARIZERS
 from .base import ActivationForm, OutputScale, WeightForm
 from .elementwise import at_least_float32, sign, triangle_slope
 from .functions import check_sharpness, ede_schedule
-from .standardize import AXES, deviation, standardize, standardized_gradient
+from .standardize import AXES, EPS, degrees, deviation, standardize, statistics, statistics_gradient
 
 
 def image_mean(x: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def image_mean(x: Tensor) -> Tensor:
 
 
 class _StandardizedTriangle(Function):
-    """b(z) with z = (x - mean) / std of each image; db/dz as in triangle_sign with k = 1."""
+    """b(z) with z = (x - mean) / std of each image; db/dz is triangle_slope with k = 1."""
 
     @staticmethod
     def forward(ctx, x, t):
@@ -28,28 +28,34 @@ class _StandardizedTriangle(Function):
     @staticmethod
     def backward(ctx, grad):
         x, t = ctx.saved_tensors
-        mean = image_mean(x)
-        std = deviation(x, mean)
-        z = (x - mean).div_(std)
-        grad = triangle_slope(z, t, 1.0).mul_(grad)
-        return standardized_gradient(grad, z, std).to(x.dtype), None
+        centred = x - image_mean(x)
+        std = deviation(centred)
+        grad = triangle_slope(centred, t / std, 1.0).mul_(grad)
+        gradient = grad * centred
+        by_std = gradient.sum(AXES, keepdim=True) * (std > EPS) / (std.square() * degrees(x))
+        torch.addcmul(grad, centred, by_std, value=-1, out=gradient)
+        return gradient.sub_(grad.mean(AXES, keepdim=True)).to(x.dtype), None
 
 
 class _RotatedTriangle(Function):
-    """b(u) with u = v + share (rotated - v), ``rotated`` constant; db/du as in triangle_sign."""
+    """b(u) with u = v + share (rotate(v) - v), v = w standardized; db/du is triangle_slope."""
 
     @staticmethod
-    def forward(ctx, v, rotated, share, t, k):
-        ctx.save_for_backward(v, rotated, share, t, k)
+    def forward(ctx, w, rotate, share, t, k):
+        v, mean, std = statistics(w)
+        rotated = rotate(v)
+        ctx.save_for_backward(w, mean, std, rotated, share, t, k)
         return sign((rotated - v).mul_(share).add_(v))
 
     @staticmethod
     def backward(ctx, grad):
-        v, rotated, share, t, k = ctx.saved_tensors
+        w, mean, std, rotated, share, t, k = ctx.saved_tensors
+        v = (w - mean).div_(std)
         difference = rotated - v
         grad = triangle_slope(torch.addcmul(v, difference, share), t, k).mul_(grad)
         grad_share = difference.mul_(grad).sum(AXES, keepdim=True)
-        return grad.mul_(1 - share), None, grad_share, None, None
+        grad_w = statistics_gradient(v, std, grad.mul_(1 - share))
+        return grad_w.to(w.dtype), None, grad_share, None, None
 
 
 @BINARIZERS.register_module()
@@ -97,10 +103,9 @@ class RBNN(OutputScale):
             return (self.R1.t().to(v.dtype) @ x @ self.R2.to(v.dtype)).reshape(v.shape)
 
     def weight_form(self, w: Tensor) -> WeightForm:
-        v, _, _ = standardize(w)
         t, k = ede_schedule(self.progress, self.t_min, self.t_max)
         share = self.rotate.sin().abs()
-        return WeightForm(_RotatedTriangle.apply(v, self.rotated(v.detach()), share, t, k))
+        return WeightForm(_RotatedTriangle.apply(w, self.rotated, share, t, k))
 
     def activation_form(self, x: Tensor) -> ActivationForm:
         return ActivationForm(threshold=image_mean(x))
@@ -119,7 +124,7 @@ class RBNN(OutputScale):
         """
         with torch.autocast(weight.device.type, enabled=False):
             r1, r2 = self.R1.double(), self.R2.double()
-            x = standardize(weight.double())[0].reshape(len(weight), len(r1), len(r2))
+            x = standardize(weight.double()).reshape(len(weight), len(r1), len(r2))
             for _ in range(3):
                 b = sign(r1.t() @ x @ r2)
                 u, _, vh = torch.linalg.svd((b @ r2.t() @ x.mT).sum(0))

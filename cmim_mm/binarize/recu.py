@@ -26,13 +26,11 @@ class _ScaledPolynomial(Function):
     @staticmethod
     def backward(ctx, grad):
         x, = ctx.saved_tensors
-        mean = at_least_float32(x).mean(AXES, keepdim=True)
-        std = deviation(x, mean, floor=0, eps=VARIANCE_EPS)
-        z = x / std
-        grad = polynomial_slope(z).mul_(grad)
-        through_std = z.mul_(grad).sum(AXES, keepdim=True) / std / degrees(x)
-        centred = torch.sub(x, mean, out=z)
-        return grad.addcmul_(centred, through_std, value=-1).div_(std).to(x.dtype)
+        centred = x - at_least_float32(x).mean(AXES, keepdim=True)
+        std = deviation(centred, floor=0, eps=VARIANCE_EPS)
+        grad = polynomial_slope(at_least_float32(x), std).mul_(grad)
+        by_std = (grad * x).sum(AXES, keepdim=True) / (std.square() * degrees(x))
+        return grad.addcmul_(centred, by_std, value=-1).to(x.dtype)
 
 
 @BINARIZERS.register_module()
@@ -73,7 +71,7 @@ class ReCU(OutputScale):
         return slope * (self.progress.exp() - 1) + self.tau_start
 
     def weight_form(self, w: Tensor) -> WeightForm:
-        v, _, _ = standardize(w, floor=0, eps=VARIANCE_EPS)
+        v = standardize(w, floor=0, eps=VARIANCE_EPS)
         bound = -mean_abs(v).mean() * torch.log(2 - 2 * self.tau())
         return WeightForm(clamped_ste(v, bound, gain=2 * math.sqrt(2)))
 

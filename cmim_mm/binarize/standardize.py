@@ -1,5 +1,6 @@
 """(x - mean) / std of each filter or image, with a gradient that keeps only the result."""
 import math
+from typing import Union
 
 import torch
 from torch import Tensor
@@ -19,46 +20,16 @@ def degrees(x: Tensor, unbiased: bool = True) -> int:
     return n - int(unbiased and n > 1)
 
 
-def deviation(x: Tensor, mean: Tensor, unbiased: bool = True, floor: float = EPS, eps: float = 0.0) -> Tensor:
-    """max(sqrt(var + eps), floor) of each x[i]; mean and result are (N, 1, 1, 1)."""
+def deviation(centred: Tensor, unbiased: bool = True, floor: float = EPS, eps: float = 0.0) -> Tensor:
+    """max(sqrt(var + eps), floor) of each x[i], (N, 1, 1, 1), from x - mean."""
     # Tensor.std is ten times slower on a CPU.
-    variance = (x - mean).square_().sum(AXES, keepdim=True) / degrees(x, unbiased)
+    variance = centred.square().sum(AXES, keepdim=True) / degrees(centred, unbiased)
     return (variance + eps).sqrt_().clamp_min_(floor)
 
 
-def standardized_gradient(grad: Tensor, v: Tensor, std: Tensor, unbiased: bool = True,
-                          floor: float = EPS) -> Tensor:
-    """Gradient of x, given that of v = (x - mean) / std with ``std`` from :func:`deviation`."""
-    gradient = grad * v
-    through_std = gradient.sum(AXES, keepdim=True) * (std > floor) / degrees(v, unbiased)
-    torch.addcmul(grad, v, through_std, value=-1, out=gradient)
-    return gradient.sub_(grad.mean(AXES, keepdim=True)).div_(std)
-
-
-class _Standardize(Function):
-    @staticmethod
-    def forward(ctx, x, unbiased, floor, eps):
-        mean = x.mean(AXES, keepdim=True)
-        std = deviation(x, mean, unbiased, floor, eps)
-        v = (x - mean).div_(std)
-        ctx.save_for_backward(v, std)
-        ctx.rest = unbiased, floor
-        return v, mean, std
-
-    @staticmethod
-    def backward(ctx, grad, grad_mean, grad_std):
-        v, std = ctx.saved_tensors
-        unbiased, floor = ctx.rest
-        gradient = standardized_gradient(grad, v, std, unbiased, floor)
-        gradient.addcmul_(v, grad_std * (std > floor) / degrees(v, unbiased))
-        return gradient.add_(grad_mean / degrees(v, unbiased=False)), None, None, None
-
-
-def standardize(x: Tensor, unbiased: bool = True, floor: float = EPS,
-                eps: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-    """v = (x - mean) / std of each x[i], with mean and std, and gradients through all three.
-
-    std = max(sqrt(var + eps), floor); a constant x[i] gives zeros (up to rounding), not NaN.
+def statistics(x: Tensor, unbiased: bool = True, floor: float = EPS,
+               eps: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """v = (x - mean) / std of each x[i], mean and std, without a gradient.
 
     Args:
         x: (N, C, H, W); half precision is raised to float32.
@@ -69,4 +40,40 @@ def standardize(x: Tensor, unbiased: bool = True, floor: float = EPS,
     Returns:
         v (N, C, H, W), mean (N, 1, 1, 1), std (N, 1, 1, 1).
     """
-    return _Standardize.apply(at_least_float32(x), unbiased, floor, eps)
+    x = at_least_float32(x.detach())
+    mean = x.mean(AXES, keepdim=True)
+    v = x - mean
+    std = deviation(v, unbiased, floor, eps)
+    return v.div_(std), mean, std
+
+
+def statistics_gradient(v: Tensor, std: Tensor, grad: Tensor, grad_mean: Union[Tensor, float] = 0.0,
+                        grad_std: Union[Tensor, float] = 0.0, unbiased: bool = True,
+                        floor: float = EPS) -> Tensor:
+    """Gradient of x, given those of v, mean and std from :func:`statistics`."""
+    gradient = grad * v
+    by_std = (grad_std * std - gradient.sum(AXES, keepdim=True)) * (std > floor) / degrees(v, unbiased)
+    by_mean = grad_mean * std / degrees(v, unbiased=False) - grad.mean(AXES, keepdim=True)
+    torch.addcmul(grad, v, by_std, out=gradient)
+    return gradient.add_(by_mean).div_(std)
+
+
+class _Standardize(Function):
+    @staticmethod
+    def forward(ctx, x, floor, eps):
+        v, _, std = statistics(x, floor=floor, eps=eps)
+        ctx.save_for_backward(v, std)
+        ctx.floor = floor
+        return v
+
+    @staticmethod
+    def backward(ctx, grad):
+        return statistics_gradient(*ctx.saved_tensors, grad, floor=ctx.floor), None, None
+
+
+def standardize(x: Tensor, floor: float = EPS, eps: float = 0.0) -> Tensor:
+    """(x - mean) / max(sqrt(var + eps), floor) of each x[i], unbiased, gradients through mean and var.
+
+    A constant x[i] gives zeros (up to rounding), not NaN. (N, C, H, W) -> (N, C, H, W).
+    """
+    return _Standardize.apply(at_least_float32(x), floor, eps)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from cmim_mm.binarize import functions as fn
-from cmim_mm.binarize.standardize import standardize
 
 #: Kinks, both zeros, neighbours of 0, large values, an even spread.
 POINTS = [0.0, -0.0, 1e-30, -1e-30, 0.5, -0.5, 1.0, -1.0, 1.5, -1.5, 1e4, -1e4]
@@ -18,7 +17,6 @@ def b(x):
 
 
 CASES = {
-    'ste': (fn.ste, b, lambda x: 1.0),
     'clipped_ste': (fn.clipped_ste, b, lambda x: float(abs(x) <= 1)),
     'open_clipped_ste': (fn.open_clipped_ste, b, lambda x: float(abs(x) < 1)),
     'scaled_ste': (lambda x: fn.scaled_ste(x, torch.tensor(0.3)), lambda x: 0.3 * b(x), lambda x: 1.0),
@@ -31,9 +29,6 @@ CASES = {
     'ede_sign': (
         lambda x: fn.ede_sign(x, torch.tensor(T), torch.tensor(K)), b,
         lambda x: K * T * (1 - math.tanh(T * x) ** 2)),
-    'triangle_sign': (
-        lambda x: fn.triangle_sign(x, torch.tensor(T), torch.tensor(K)), b,
-        lambda x: max(0.0, K * (2 * math.sqrt(T * T / 2) - abs(T * T * x)))),
     'step': (fn.step, lambda x: float(x >= 0.5), lambda x: float(0 <= x <= 1)),
 }
 
@@ -83,20 +78,10 @@ def test_ede_schedule(progress, t):
     assert found_k.item() == pytest.approx(max(1 / t, 1), rel=1e-5)
 
 
-def test_standardize():
-    x = torch.randn(3, 4, 2, 2, generator=torch.Generator().manual_seed(0)) * 5 + 2
-    z = standardize(x)[0].flatten(1)
-    torch.testing.assert_close(z.mean(1), torch.zeros(3), atol=1e-6, rtol=0)
-    torch.testing.assert_close(z.std(1), torch.ones(3))
-    assert standardize(torch.ones(2, 1, 1, 1))[0].tolist() == [[[[0.0]]], [[[0.0]]]]
-    assert standardize(x.half() * 2e3)[0].isfinite().all()
-
-
 def test_only_one_full_size_tensor_is_kept():
     x = torch.randn(4, 8, 5, 5, requires_grad=True)
     t = torch.tensor(2.0)
-    for function in (fn.clipped_ste, fn.polynomial_sign, fn.step, lambda x: fn.ede_sign(x, t, t),
-                     lambda x: fn.triangle_sign(x, t, t)):
+    for function in (fn.clipped_ste, fn.polynomial_sign, fn.step, lambda x: fn.ede_sign(x, t, t)):
         kept = []
         with torch.autograd.graph.saved_tensors_hooks(lambda s, kept=kept: kept.append(s) or s, lambda s: s):
             function(x)

@@ -1,0 +1,65 @@
+"""The convolution that makes its binary input again in backward: what it keeps, its gradients."""
+import pytest
+import torch
+from binarizer_contract import assert_same, build, gradients, inputs
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cmim_mm.binarize import BINARIZERS, conv
+
+METHODS = sorted(BINARIZERS.module_dict)
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_a_layer_keeps_its_input_and_no_other_activation(name):
+    layer, x, kept = build(name, 4, 5, 3), inputs(2, 4, 9, 9).requires_grad_(), []
+    with saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = layer(x)
+    storages = {t.data_ptr(): t for t in kept if t.shape in (x.shape, y.shape)}
+    # A learned output scale keeps its result, which the norm behind it keeps anyway.
+    assert set(storages) <= {x.data_ptr(), y.data_ptr()} and x.data_ptr() in storages
+
+
+@pytest.mark.parametrize('name', ['DoReFa', 'AdaBin', 'RBNN'])
+@pytest.mark.parametrize('dtype', [None, torch.bfloat16])
+def test_gradients_are_those_of_the_plain_convolution(name, dtype, monkeypatch):
+    layer = build(name, 4, 6, 3, stride=2, padding=(2, 1), dilation=2, groups=2, bias=True)
+    x = inputs(2, 4, 9, 8)
+    with torch.autocast('cpu', dtype=dtype, enabled=dtype is not None):
+        found = gradients(layer, x)
+        monkeypatch.setattr(conv, 'convolve', lambda layer, binary, x, weight: F.conv2d(
+            binary, weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups))
+        assert_same(found, gradients(layer, x))
+
+
+def test_frozen_weights_and_inputs_without_a_gradient():
+    layer, x = build('BiReal', 4, 6, 3, bias=True), inputs(2, 4, 9, 8)
+    layer(x).sum().backward()
+    assert layer.weight.grad.isfinite().all() and layer.bias.grad.isfinite().all()
+    layer.requires_grad_(False)
+    x.requires_grad_()
+    layer(x).sum().backward()
+    assert x.grad.any()
+
+
+def test_backward_convolves_nothing_again():
+    class Calls(TorchDispatchMode):
+        names = []
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.names.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Calls() as calls:
+        build('ReActNet')(inputs().requires_grad_()).sum().backward()
+    assert sum('convolution.' in name for name in calls.names) == 1
+    assert sum('convolution_backward' in name for name in calls.names) == 1
+
+
+def test_an_input_changed_in_place_is_an_error():
+    x = inputs().requires_grad_() * 1
+    y = build('BiReal')(x)
+    x.add_(1)
+    with pytest.raises(RuntimeError, match='inplace'):
+        y.sum().backward()
