@@ -1,6 +1,6 @@
 """Class folders: ``<root>/<split>/<class>/<image>``, as ImageNet and many others come.
 
-Folders of folders, as in Places (``train/a/airport_terminal``), are groups; such a class is 'a/airport_terminal'.
+Folders of folders, as in Places (``train/a/attic``), are groups; the class is then 'a/attic'.
 """
 import os
 from collections.abc import Sequence
