@@ -1,4 +1,5 @@
 """Variants of a config: which there are, whether one has been trained, what it scored, and their table."""
+import hashlib
 import itertools
 import json
 import re
@@ -32,9 +33,11 @@ class Variant(NamedTuple):
 
     def folder(self, root: Path) -> Path:
         """Its work folder; equal for equal variants only."""
-        parts = [f'{key}={value}' for key, value in self.options.items()]
-        return root / Path(self.config).stem / (re.sub(r'[^\w=.,-]+', '_', '+'.join(parts)) or 'as_is') / (
-            f'seed{self.seed}')
+        text = ' '.join(f'{key}={value}' for key, value in self.options.items())
+        name = re.sub(r'[^\w=.,-]+', '_', text) or 'as_is'
+        if len(name) > 120:  # file systems end at 255
+            name = f'{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
+        return root / Path(self.config).stem / name / f'seed{self.seed}'
 
 
 def grid(configs: Sequence[str], vary: Mapping[str, Sequence[str]], seeds: Sequence[int]) -> list[Variant]:

@@ -17,6 +17,11 @@ def test_grid_is_every_combination():
     assert grid(['a.py x=1 y=2'], {'y': ['3']}, [0]) == [Variant('a.py', {'x': '1', 'y': '3'}, 0)]
 
 
+def test_folders_of_long_options_stay_short_and_apart():
+    one, other = (Variant('a.py', {'file': f'{"long/" * 60}{name}'}, 0).folder(Path('w')) for name in 'xy')
+    assert one != other and all(len(part) < 150 for part in (*one.parts, *other.parts))
+
+
 def log(folder, run, *records):
     path = folder / run / 'vis_data' / 'scalars.json'
     path.parent.mkdir(parents=True)
