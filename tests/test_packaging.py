@@ -1,5 +1,6 @@
 """The wheel carries configs, tools and data; an editable install links to them."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,3 +80,10 @@ def test_citation_names_the_paper(repository):
     paper = citation['preferred-citation']
     assert paper['title'] == 'Network Binarization via Contrastive Learning'
     assert [a['family-names'] for a in paper['authors']] == ['Shang', 'Xu', 'Zong', 'Nie', 'Yan']
+
+
+def test_metafile_lists_every_config_of_a_task(repository):
+    listed = re.findall(r'Config: (\S+)', (repository / 'configs/metafile.yml').read_text())
+    configs = [path.relative_to(repository).as_posix() for folder in ('', 'nyud', 'pretrain')
+               for path in (repository / 'configs' / folder).glob('*.py')]
+    assert sorted(listed) == sorted(configs)
