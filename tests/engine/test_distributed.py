@@ -1,17 +1,14 @@
 """Two gloo processes: the batch of one process shared out, the loss averaged over both."""
 import json
 import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from toy_run import ToyDataset, ToyModel
+from two_ranks import run_two_ranks
 
-import cmim_mm
 from cmim_mm.datasets import ResumableSampler, SeededDataset
 from cmim_mm.datasets.seeded import Stream, derive_seed, seed_everything
 from cmim_mm.engine import setup_launcher
@@ -19,25 +16,11 @@ from cmim_mm.engine import setup_launcher
 SCRIPT = Path(__file__).with_name('toy_run.py')
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
-
-
 @pytest.fixture(scope='module')
 def two_ranks(tmp_path_factory):
     """The work folder of three iterations with 2 samples on each of two ranks."""
     work_dir = tmp_path_factory.mktemp('two')
-    environment = {**os.environ, 'PYTHONPATH': str(Path(cmim_mm.__file__).parents[1]), 'OMP_NUM_THREADS': '1',
-                   'CUDA_VISIBLE_DEVICES': '', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': free_port(),
-                   'WORLD_SIZE': '2'}
-    ranks = [subprocess.Popen(
-        [sys.executable, SCRIPT, work_dir, '--launcher', 'pytorch'], stderr=subprocess.PIPE, text=True,
-        stdout=subprocess.DEVNULL, env={**environment, 'RANK': rank, 'LOCAL_RANK': rank}) for rank in '01']
-    for process in ranks:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    run_two_ranks(SCRIPT, work_dir, '--launcher', 'pytorch')
     return work_dir
 
 

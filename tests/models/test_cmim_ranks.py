@@ -1,15 +1,10 @@
 """Two gloo processes equal one process on the joined batch: losses, weights, memory, normalizer."""
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from toy_cmim import STEPS, VARIANTS, ToyCMIM, train
-
-import cmim_mm
+from two_ranks import run_two_ranks
 
 SCRIPT = Path(__file__).with_name('toy_cmim.py')
 
@@ -18,18 +13,7 @@ SCRIPT = Path(__file__).with_name('toy_cmim.py')
 def two_ranks(tmp_path_factory):
     """What each of two ranks ends with."""
     folder = tmp_path_factory.mktemp('ranks')
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = str(probe.getsockname()[1])
-    environment = {**os.environ, 'PYTHONPATH': str(Path(cmim_mm.__file__).parents[1]), 'OMP_NUM_THREADS': '1',
-                   'CUDA_VISIBLE_DEVICES': '', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port,
-                   'WORLD_SIZE': '2'}
-    ranks = [subprocess.Popen(
-        [sys.executable, SCRIPT, folder / rank], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        env={**environment, 'RANK': rank}) for rank in '01']
-    for process in ranks:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    run_two_ranks(SCRIPT, folder)
     return [torch.load(folder / rank) for rank in '01']
 
 

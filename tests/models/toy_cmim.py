@@ -1,8 +1,9 @@
 """Two linear embeddings trained with CMIM alone; a helper and a script (one rank) of the tests here.
 
-    python toy_cmim.py FILE     (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment)
+    python toy_cmim.py FOLDER   (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment)
 """
 import sys
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +67,7 @@ def main() -> None:
         model = ToyCMIM(kind)
         losses = train(DistributedDataParallel(model, broadcast_buffers=False), range(STEPS), rank, ranks)
         found[kind] = dict(losses=losses, state=model.state_dict())
-    torch.save(found, sys.argv[1])
+    torch.save(found, Path(sys.argv[1]) / str(rank))
     torch.distributed.destroy_process_group()
 
 
