@@ -10,7 +10,6 @@ The steps take turns, and ratios are medians over turns, so other load on the ma
 is the peak during a step, parameters, banks and optimizer included; on a CPU it counts tensors, as in
 train_step.py.
 """
-import os
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -28,9 +27,9 @@ from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
 try:
-    from benchmarks.train_step import WARM_UP, TrainStep, device_name
+    from benchmarks.train_step import WARM_UP, TrainStep, machine
 except ImportError:  # run as a script: its own folder is on the path
-    from train_step import WARM_UP, TrainStep, device_name
+    from train_step import WARM_UP, TrainStep, machine
 
 CLASSES, DIM, TEMPERATURE, MOMENTUM = 100, 128, 0.1, 0.5
 NETWORKS = dict(resnet18=(18, 512), resnet20=(20, 64))  # depth, channels of the last stage
@@ -211,8 +210,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     rows, notes = zip(*(compare(name, CASES[name].scaled(args.scale), args, device) for name in args.cases))
     print(format_table(HEADER, rows))
     print(f'\n{args.network}, {args.binarizer}, images of {args.image_size}x{args.image_size}, median of '
-          f'{args.repeats}{", the release with its teacher" * args.teacher}; torch {torch.__version__}, '
-          f'{device_name(device)}, {torch.get_num_threads()} of {os.cpu_count()} cores')
+          f'{args.repeats}{", the release with its teacher" * args.teacher}; {machine(device)}')
     for note in filter(None, notes):
         print(note)
 

@@ -148,6 +148,12 @@ def _pad(cells: list[str]) -> list[str]:
     return cells + ['-'] * (2 - len(cells))
 
 
+def machine(device: torch.device) -> str:
+    """What the figures were measured on."""
+    return (f'torch {torch.__version__}, {device_name(device)}, '
+            f'{torch.get_num_threads()} of {os.cpu_count()} cores')
+
+
 def device_name(device: torch.device) -> str:
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
@@ -189,8 +195,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     rows = [compare(method, images, labels, args.repeats, args.compile) for method in args.methods]
     print(format_table(HEADER, rows))
     print(f'\nBinaryResNet-18, {args.batch_size} images of {args.image_size}x{args.image_size}, '
-          f'{"compiled" if args.compile else "eager"}, median of {args.repeats}; torch {torch.__version__}, '
-          f'{device_name(device)}, {torch.get_num_threads()} of {os.cpu_count()} cores')
+          f'{"compiled" if args.compile else "eager"}, median of {args.repeats}; {machine(device)}')
 
 
 if __name__ == '__main__':

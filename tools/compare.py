@@ -89,8 +89,8 @@ def machine() -> str:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = make_parser().parse_args(argv)
     variants = grid(args.configs, dict(args.vary), args.seeds)
-    for variant in variants:
-        Config.fromfile(variant.config)  # fails now rather than after hours
+    for config in {variant.config for variant in variants}:
+        Config.fromfile(config)  # fails now rather than after hours
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(lambda variant: train(variant, args), variants))
 

@@ -5,7 +5,6 @@ from typing import Any, NoReturn, Optional
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
@@ -13,6 +12,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from cmim_mm.datasets.seeded import Stream, derive_seed, seed_everything
+from cmim_mm.engine.bare_model import bare_model
 from cmim_mm.engine.nonfinite import find_culprit, nonfinite_parameter
 from cmim_mm.registry import HOOKS
 
@@ -74,7 +74,7 @@ class FiniteLossHook(Hook):
             handle.remove()
 
     def _fail(self, runner: Runner, what: str) -> NoReturn:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner)
         for iteration, batch in self._batches:
             culprit = find_culprit(model, partial(_losses, runner, model, iteration, batch))
             if culprit.place:

@@ -1,9 +1,9 @@
 """Gives memory banks a row for each training image."""
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import ConcatDataset, Dataset
 
+from cmim_mm.engine.bare_model import bare_model
 from cmim_mm.models.losses import CMIMLoss
 from cmim_mm.models.memory import MemoryBank
 from cmim_mm.registry import HOOKS
@@ -53,8 +53,8 @@ class MemoryBankHook(Hook):
 
 
 def _find(runner: Runner, types: 'type | tuple[type, ...]') -> 'list[tuple[str, MemoryBank | CMIMLoss]]':
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, types)]
+    return [(name, module) for name, module in bare_model(runner).named_modules()
+            if isinstance(module, types)]
 
 
 def _count_images(dataset: Dataset) -> int:

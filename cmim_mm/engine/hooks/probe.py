@@ -5,12 +5,12 @@ from typing import Optional
 import numpy as np
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from cmim_mm.binarize import BinaryConv2d
+from cmim_mm.engine.bare_model import bare_model
 from cmim_mm.evaluation.measure import binary_signs, measure
 from cmim_mm.evaluation.probes import flip_ratio
 from cmim_mm.evaluation.undisturbed import undisturbed
@@ -61,7 +61,7 @@ class ProbeHook(Hook):
         if runner.val_loop is None:
             raise ValueError('ProbeHook: the run has no validation images; set val_dataloader, val_cfg and '
                              'val_evaluator, or leave the hook out')
-        model = _model(runner)
+        model = bare_model(runner)
         if not any(isinstance(module, BinaryConv2d) for module in model.backbone.modules()):
             runner.logger.warning('ProbeHook: the backbone has no binary convolution; nothing to measure')
             return
@@ -83,7 +83,7 @@ class ProbeHook(Hook):
         self.active = False  # what is validated later is no training
 
     def _probe(self, runner: Runner, step: int) -> None:
-        model = _model(runner)
+        model = bare_model(runner)
         with undisturbed(model):
             figures = measure(model, self._images(runner.val_dataloader), self.layers)
             signs = binary_signs(model)
@@ -108,7 +108,3 @@ class ProbeHook(Hook):
         indices = np.linspace(0, size - 1, min(self.num_images, size)).round().astype(int).tolist()
         return DataLoader(Subset(loader.dataset, indices), loader.batch_size or 1,
                           collate_fn=loader.collate_fn)
-
-
-def _model(runner: Runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
