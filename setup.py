@@ -22,6 +22,7 @@ REQUIREMENTS = [
     'numpy',
     'h5py',
     'packaging',
+    'pillow',
 ]
 EXTRAS = {
     'lite': ['mmcv-lite>=2.1,<2.2'],
