@@ -7,10 +7,10 @@ from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
 from .memory import MemoryBank
 from .necks import ContrastiveMINeck
 from .teacher import FrozenTeacher
-from .tta import DepthTTAModel
+from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
     'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss', 'ClsDataPreProcessor',
     'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel',
-    'FrozenTeacher', 'ImageClassifier', 'MemoryBank', 'SiLogLoss',
+    'FrozenTeacher', 'ImageClassifier', 'MemoryBank', 'SegTTAModel', 'SiLogLoss',
 ]
