@@ -1,3 +1,4 @@
+from .any_size import DepthEstimator, EncoderDecoder
 from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
@@ -11,6 +12,7 @@ from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
     'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss', 'ClsDataPreProcessor',
-    'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel',
-    'FrozenTeacher', 'ImageClassifier', 'MemoryBank', 'SegTTAModel', 'SiLogLoss',
+    'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator', 'DepthHead', 'DepthL1Loss',
+    'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier', 'MemoryBank', 'SegTTAModel',
+    'SiLogLoss',
 ]

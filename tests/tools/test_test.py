@@ -1,4 +1,6 @@
 """tools/test.py: figures, saved and painted predictions, test-time augmentation, for both tasks."""
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -59,6 +61,34 @@ def test_saved_labels_give_the_printed_accuracy(tester, trained, rooms_root, tmp
         right += (saved == truth)[truth > 0].sum()
         total += (truth > 0).sum()
     assert float(line.split('|')[2]) == pytest.approx(100 * right / total, abs=0.006)
+
+
+@pytest.fixture(scope='module')
+def mixed_root(rooms_root, tmp_path_factory):
+    """The rooms, cut to sizes of their own."""
+    root = tmp_path_factory.mktemp('mixed') / 'rooms'
+    shutil.copytree(rooms_root, root)
+    for folder in ('image', 'label40', 'depth', 'raw_depth'):
+        for i, path in enumerate(sorted((root / folder).iterdir())):
+            cv2.imwrite(str(path), cv2.imread(str(path), -1)[:64 - 8 * (i % 3), :96 - 9 * (i % 2)])
+    (root / 'test.txt').write_text('0001\n0002\n0004\n0006\n0008\n')
+    (root / 'train.txt').write_text('0003\n0005\n0007\n')
+    return root
+
+
+@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('tta', [[], ['--tta']])
+def test_mixed_sizes_give_the_figures_of_one_by_one(tester, trained, task, tta, mixed_root, capsys):
+    def table(batch_size):
+        arguments = [str(mixed_root) if value == last else value for value in trained[task]]
+        tester.main([*arguments, f'test_dataloader.batch_size={batch_size}', *tta])
+        lines = capsys.readouterr().out.rpartition('| metric')[2].splitlines()[2:]
+        rows = [line.split('|')[1:3] for line in lines if line]
+        return {name.strip(): float(value) for name, value in rows}
+
+    last = trained[task][trained[task].index('--data-root') + 1]
+    together, alone = table(8), table(1)
+    assert together == pytest.approx(alone, rel=2e-3, abs=2e-3) and len(alone) >= 3
 
 
 def test_missing_checkpoint_names_those_there(tester, trained):
