@@ -35,9 +35,9 @@ def tester(tool):
 def test_prints_figures_and_saves_predictions(
         tester, trained, task, metric, tta, rooms_root, tmp_path, capsys):
     out, shown = tmp_path / 'out', tmp_path / 'shown'
-    tester.main([*trained[task], 'default_hooks.visualization.interval=1',
-                    '--out', str(out), '--show-dir', str(shown), *tta])
-    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f'| {metric} ')]
+    tester.main([*trained[task], '--out', str(out), '--show-dir', str(shown), *tta])
+    printed = capsys.readouterr().out
+    table = [line for line in printed.splitlines() if line.startswith(f'| {metric} ')]
     assert len(table) == 1 and np.isfinite(float(table[0].split('|')[2]))
 
     names = read_list(rooms_root / 'test.txt')
@@ -48,7 +48,8 @@ def test_prints_figures_and_saves_predictions(
         assert saved.dtype == np.uint8 and saved.min() >= 1 and saved.max() <= 40  # as label40/ counts
     else:
         assert saved.dtype == np.uint16 and saved.min() > 0 and saved.max() <= 10000  # mm; at most 10 m
-    assert len([*shown.rglob('*.png')]) == len(names)
+    assert sorted(p.name for p in shown.iterdir()) == [f'{i:04d}_{name}.png' for i, name in enumerate(names)]
+    assert f'{len(names)} of {len(names)} images painted in {shown}' in printed
 
 
 def test_saved_labels_give_the_printed_accuracy(tester, trained, rooms_root, tmp_path, capsys):
@@ -111,3 +112,9 @@ def test_tta_and_painting_need_their_parts(tester):
         tester.set_tta(cfg)
     with pytest.raises(cli.ToolError, match='SegVisualizationHook'):
         tester.set_painting(cfg, show=False, show_dir='d', wait_time=0)
+    cfg.default_hooks.visualization = dict(type='SegVisualizationHook')
+    with pytest.raises(cli.ToolError, match='--show-number 0: expected at least 1'):
+        tester.set_painting(cfg, show=False, show_dir='d', wait_time=0, number=0)
+    tester.set_painting(cfg, show=True, show_dir='d', wait_time=3, number=5)
+    assert cfg.default_hooks.visualization == dict(
+        type='cmim_mm.PaintHook', out_dir='d', number=5, show=True, wait_time=3)
