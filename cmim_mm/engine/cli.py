@@ -23,6 +23,7 @@ from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
 from cmim_mm.datasets.layout import DataError
 from cmim_mm.engine.distributed import setup_launcher
 from cmim_mm.engine.hooks import NonFiniteError
+from cmim_mm.engine.machine_errors import machine_problem
 
 
 class ToolError(Exception):
@@ -181,6 +182,9 @@ def expected_message(error: Exception) -> Optional[str]:
         if 'Original Traceback' in text:
             text = text.rpartition(f'{type(error).__name__}: ')[2].rstrip()
         return text
+    problem = machine_problem(error)
+    if problem:
+        return problem
     built = _type_being_built(error)
     if built and text and isinstance(error, (KeyError, ValueError, TypeError, AssertionError)):
         return f"the config's type='{built}' cannot be built: {text}"
