@@ -1,5 +1,6 @@
 from .any_size import DepthEstimator, EncoderDecoder
 from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
+from .batch_norm import BatchNorm
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
 from .data_preprocessor import DenseDataPreProcessor
@@ -11,8 +12,8 @@ from .teacher import FrozenTeacher
 from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
-    'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss', 'ClsDataPreProcessor',
-    'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator', 'DepthHead', 'DepthL1Loss',
-    'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier', 'MemoryBank', 'SegTTAModel',
-    'SiLogLoss',
+    'BatchNorm', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
+    'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
+    'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier',
+    'MemoryBank', 'SegTTAModel', 'SiLogLoss',
 ]
