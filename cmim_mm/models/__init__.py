@@ -1,3 +1,4 @@
+from . import class_names  # noqa: F401
 from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
