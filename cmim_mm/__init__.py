@@ -5,8 +5,9 @@ from .version import __version__
 check_versions()
 install_ops_stand_in()
 
-from . import checkpoint  # noqa: E402  (needs the versions that were just checked)
+from . import checkpoint, runner  # noqa: E402  (needs the versions that were just checked)
 
 checkpoint.install()
+runner.install()
 
 __all__ = ['__version__']

@@ -8,6 +8,7 @@ from .hooks import (
     NonFiniteError,
     ProbeHook,
     ReduceLossHook,
+    ResumeHook,
     SeedHook,
 )
 from .loop import ResumableIterLoop
@@ -16,5 +17,5 @@ from .optim_wrapper import CPUAmpOptimWrapper
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CPUAmpOptimWrapper', 'CheckDatasetHook',
     'FiniteLossHook', 'MemoryBankHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook', 'ResumableIterLoop',
-    'SeedHook', 'setup_launcher',
+    'ResumeHook', 'SeedHook', 'setup_launcher',
 ]
