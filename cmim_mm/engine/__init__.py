@@ -6,6 +6,7 @@ from .hooks import (
     FiniteLossHook,
     MemoryBankHook,
     NonFiniteError,
+    PaintHook,
     ProbeHook,
     ReduceLossHook,
     SeedHook,
@@ -15,6 +16,6 @@ from .optim_wrapper import CPUAmpOptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CPUAmpOptimWrapper', 'CheckDatasetHook',
-    'FiniteLossHook', 'MemoryBankHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook', 'ResumableIterLoop',
-    'SeedHook', 'setup_launcher',
+    'FiniteLossHook', 'MemoryBankHook', 'NonFiniteError', 'PaintHook', 'ProbeHook', 'ReduceLossHook',
+    'ResumableIterLoop', 'SeedHook', 'setup_launcher',
 ]

@@ -1,3 +1,4 @@
+from .any_size import DepthEstimator, EncoderDecoder
 from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
@@ -10,11 +11,12 @@ from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
 from .memories import Bank, InBatch, Memory, Queue
 from .necks import ContrastiveMINeck
 from .teacher import FrozenTeacher
-from .tta import DepthTTAModel
+from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
-    'Bank', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss', 'ClsDataPreProcessor',
-    'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel',
-    'FrozenTeacher', 'ImageClassifier', 'InBatch', 'LatentSource', 'Memory', 'MovingAverage', 'Queue',
-    'SamePass', 'SecondView', 'SiLogLoss', 'Teacher', 'add_cmim', 'contrast',
+    'Bank', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
+    'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
+    'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier',
+    'InBatch', 'LatentSource', 'Memory', 'MovingAverage', 'Queue', 'SamePass', 'SecondView',
+    'SegTTAModel', 'SiLogLoss', 'Teacher', 'add_cmim', 'contrast',
 ]
