@@ -26,14 +26,13 @@ class _Convolve(Function):
         x, weight, bias, *tensors = ctx.saved_tensors
         form = ActivationForm(*(n if t is None else t for n, t in zip(ctx.numbers, tensors)))
         stride, padding, dilation, groups = ctx.geometry
-        # Under autocast the operands were cast to the output's dtype.
-        binary = form.value(x).to(grad.dtype)
+        binary = form.value(x).to(weight.dtype)
         wanted = ctx.needs_input_grad[0], ctx.needs_input_grad[2], ctx.needs_input_grad[3]
         grads = torch.ops.aten.convolution_backward(
-            grad, binary, weight.to(grad.dtype), None if bias is None else bias.shape, stride, padding,
+            grad, binary, weight, None if bias is None else bias.shape, stride, padding,
             dilation, False, (0, 0), groups, wanted)
-        grads = [g if g is None else g.to(of.dtype) for g, of in zip(grads, (x, weight, bias))]
-        return grads[0], None, grads[1], grads[2], None, None, None, None
+        grad_bias = None if grads[2] is None else grads[2].to(bias.dtype)
+        return grads[0], None, grads[1], grad_bias, None, None, None, None
 
 
 def convolve(conv: nn.Conv2d, binary: Tensor, x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
@@ -59,4 +58,8 @@ def convolve(conv: nn.Conv2d, binary: Tensor, x: Tensor, weight: Tensor, bias: O
     geometry = conv.stride, conv.padding, conv.dilation, conv.groups
     with torch.no_grad():
         form = conv.activation_form(x)
+    device = x.device.type
+    if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+        # Once, here: autocast would cast in forward, and backward again.
+        binary, weight = (operand.to(torch.get_autocast_dtype(device)) for operand in (binary, weight))
     return _Convolve.apply(binary, x, weight, bias, geometry, *form)
