@@ -5,6 +5,7 @@ from .hooks import (
     CheckDatasetHook,
     FiniteLossHook,
     MemoryBankHook,
+    MemoryFormatHook,
     NonFiniteError,
     ProbeHook,
     ReduceLossHook,
@@ -15,6 +16,6 @@ from .optim_wrapper import CPUAmpOptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CPUAmpOptimWrapper', 'CheckDatasetHook',
-    'FiniteLossHook', 'MemoryBankHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook', 'ResumableIterLoop',
-    'SeedHook', 'setup_launcher',
+    'FiniteLossHook', 'MemoryBankHook', 'MemoryFormatHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook',
+    'ResumableIterLoop', 'SeedHook', 'setup_launcher',
 ]

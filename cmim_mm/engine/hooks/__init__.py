@@ -3,11 +3,12 @@ from .binarization_progress import BinarizationProgressHook
 from .check_dataset import CheckDatasetHook
 from .finite_loss import FiniteLossHook, NonFiniteError
 from .memory_bank import MemoryBankHook
+from .memory_format import MemoryFormatHook
 from .probe import ProbeHook
 from .reduce_loss import ReduceLossHook
 from .seed import SeedHook
 
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CheckDatasetHook', 'FiniteLossHook',
-    'MemoryBankHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook', 'SeedHook',
+    'MemoryBankHook', 'MemoryFormatHook', 'NonFiniteError', 'ProbeHook', 'ReduceLossHook', 'SeedHook',
 ]
