@@ -9,8 +9,9 @@ stands there. Every form runs in a process of its own:
     python benchmarks/train_throughput.py --before /tmp/before
 
 Images per second are those of the fastest step; CPU is the least processor time of a step, which other load
-changes less. Memory is the peak during a step as in train_step.py. The limit is the step's convolutions alone
-at the rate that one 3x3 convolution, forward and backward, reaches in that type with channels last.
+changes less. The limit beside it is the step's convolutions alone, at the rate that one 3x3 convolution,
+forward and backward, reaches in that type with channels last (on a GPU by the clock). Memory is the peak
+during a step as in train_step.py.
 """
 import json
 import os
@@ -83,8 +84,8 @@ KINDS = {
     'copy, cast': ('copy_', 'fill_', 'aten::cat', 'index', 'flip'),
     'loss': ('softmax', 'nll', 'topk', 'exp_', 'scatter', 'gather', 'amax'),
 }
-HEADER = ('case', 'threads', 'form', 'images/s', 'x', 'CPU, s', 'x', 'MiB', 'x', 'limit, images/s',
-          *KINDS, 'optimizer', 'other')
+HEADER = ('case', 'threads', 'form', 'images/s', 'x', 'CPU, s', 'x', 'limit, s', 'MiB', 'x', *KINDS,
+          'optimizer', 'other')
 
 
 class Measure(Hook):
@@ -224,18 +225,18 @@ def measure(case: Case, form: Form, repeats: int, threads: int) -> dict:
 
 
 def convolution_rate(dtype: torch.dtype) -> float:
-    """FLOP/s of a 3x3 convolution of 128 channels and its backward, channels last."""
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    """FLOPs of a 3x3 convolution of 128 channels and its backward, by a second of the processors' time."""
+    device, clock = ('cuda', time.perf_counter) if torch.cuda.is_available() else ('cpu', time.process_time)
     x, w = (torch.randn(*shape, device=device).to(dtype, memory_format=torch.channels_last).requires_grad_()
             for shape in ((8, 128, 60, 80), (128, 128, 3, 3)))
     seconds = []
     for _ in range(8):
         _synchronize()
-        started = time.perf_counter()
+        started = clock()
         y = F.conv2d(x, w, padding=1)
         y.backward(y.detach())
         _synchronize()
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock() - started)
     return 3 * 2 * y.numel() * w[0].numel() / min(seconds)
 
 
@@ -261,9 +262,8 @@ def rows_of(name: str, case: Case, args, threads: int) -> list[list]:
         first = first or found
         cells = [name, threads, form.name, f'{found["batch"] / found["wall"]:.1f}',
                  f'{first["wall"] / found["wall"]:.2f}', f'{found["cpu"]:.3f}',
-                 f'{first["cpu"] / found["cpu"]:.2f}', f'{found["peak"] / 2**20:.0f}',
-                 f'{found["peak"] / first["peak"]:.2f}',
-                 f'{found["batch"] * found["rate"] / found["flops"]:.1f}']
+                 f'{first["cpu"] / found["cpu"]:.2f}', f'{found["flops"] / found["rate"]:.3f}',
+                 f'{found["peak"] / 2**20:.0f}', f'{found["peak"] / first["peak"]:.2f}']
         rows.append(cells + [f'{found["kinds"].get(kind, 0):.0%}' for kind in (*KINDS, 'optimizer', 'other')])
         print(*cells, sep='  ', file=sys.stderr, flush=True)
     return rows

@@ -39,7 +39,7 @@ def test_rows_say_what_is_gained_on_the_first(monkeypatch, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines[2:2 + len(FORMS)]]
     assert [row[2] for row in rows] == [form.name for form in FORMS]
-    assert rows[3][:10] == ['seg', '1', 'bfloat16', '32.0', '4.00', '0.250', '4.00', '0', '0.25', '4.0']
+    assert rows[3][:10] == ['seg', '1', 'bfloat16', '32.0', '4.00', '0.250', '4.00', '2.000', '0', '0.25']
     assert dict(zip(throughput.HEADER[10:], rows[3][10:]))['conv'] == '50%'
     throughput.main(['--cases', 'seg', '--threads', '1'])
     assert 'before' not in capsys.readouterr().out

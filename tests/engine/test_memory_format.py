@@ -1,54 +1,20 @@
-"""MemoryFormatHook: every map and weight in one format, values as before."""
+"""MemoryFormatHook: every map and weight in one format, values as before, exact in itself."""
+import io
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.structures import PixelData
-from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
-from torch import nn
+from formats import FORMS, build, forward_backward
+from two_ranks import run_two_ranks
 
 from cmim_mm.engine import MemoryFormatHook
 
 
-def build(repository, task: str) -> nn.Module:
-    cfg = Config.fromfile(repository / f'configs/nyud_{task}_bnn_quick.py')
-    init_default_scope('mmseg')
-    cfg.model.backbone.norm_eval = True
-    cfg.model.decode_head.dropout_ratio = 0.0
-    torch.manual_seed(0)
-    return MODELS.build(cfg.model).train()
-
-
-def batch() -> dict:
-    generator = torch.Generator().manual_seed(1)
-    samples = []
-    for _ in range(2):
-        sample = SegDataSample(metainfo=dict(img_shape=(64, 96), ori_shape=(64, 96)))
-        sample.gt_sem_seg = PixelData(data=torch.randint(40, (1, 64, 96), generator=generator))
-        sample.gt_depth_map = PixelData(data=1 + torch.rand(1, 64, 96, generator=generator))
-        samples.append(sample)
-    images = [torch.randint(255, (3, 64, 96), generator=generator).byte() for _ in range(2)]
-    return dict(inputs=images, data_samples=samples)
-
-
-def step(model: nn.Module, dtype=None) -> dict:
-    """The losses, and every gradient."""
-    data = model.data_preprocessor(batch(), training=True)
-    with torch.autocast('cpu', dtype, enabled=dtype is not None):
-        losses = model(**data, mode='loss')
-    sum(value for name, value in losses.items() if 'loss' in name).backward()
-    return {**{name: value.detach() for name, value in losses.items()},
-            **{name: p.grad for name, p in model.named_parameters()}}
-
-
 @pytest.mark.parametrize('task', ['seg', 'depth'])
 @pytest.mark.parametrize('dtype', [None, torch.bfloat16])
-def test_no_layer_changes_format_or_type(repository, task, dtype):
-    model, seen = build(repository, task), []
-    MemoryFormatHook().before_run(SimpleNamespace(model=model))
+def test_no_layer_changes_format_or_type(task, dtype):
+    model, seen = build(task), []
 
     def look(name):
         def hook(module, args, output):
@@ -57,41 +23,79 @@ def test_no_layer_changes_format_or_type(repository, task, dtype):
         return hook
 
     for name, module in model.named_modules():
-        if not isinstance(module, nn.Dropout2d) and not list(module.children()):
+        if not list(module.children()):
             module.register_forward_hook(look(name))
-    step(model, dtype)
+    forward_backward(model, dtype)
     assert len(seen) > 60 and all(last for _, last, _ in seen), [name for name, last, _ in seen if not last]
-    if dtype is not None:
-        others = {name for name, _, found in seen if found != dtype}
-        # The image and the loss are float32.
-        assert others <= {'backbone.conv1', 'decode_head.loss_decode'}
+    # The image and the loss are float32.
+    others = {name for name, _, found in seen if found != (dtype or torch.float32)}
+    assert others <= {'backbone.conv1', 'decode_head.loss_decode'}
 
 
 @pytest.mark.parametrize('task', ['seg', 'depth'])
-def test_values_are_those_of_the_other_format(repository, task):
+def test_values_are_those_of_the_other_format(task):
     results = []
-    for name in ('channels_last', 'contiguous'):
-        model = build(repository, task)
-        MemoryFormatHook(name).before_run(SimpleNamespace(model=model))
-        results.append(step(model))
-    found, expected = results
-    assert found.keys() == expected.keys()
+    for memory_format in ('channels_last', 'contiguous'):
+        model = build(task, memory_format, norm_eval=True)
+        losses = forward_backward(model)
+        # Another order of summation may flip a sign near 0, so gradients agree in norm only.
+        results.append((losses, {name: p.grad for name, p in model.decode_head.named_parameters()}))
+    (found, gradients), (expected, others) = results
     for name in found:
-        if 'loss' in name:
-            torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-4)
-    # Another order of summation may flip a sign near 0, so gradients agree in norm only.
-    for name in (name for name in found if name.startswith('decode_head') and found[name] is not None):
-        error = (found[name] - expected[name]).norm() / expected[name].norm().clamp_min(1e-6)
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-3, atol=1e-4)
+    for name, gradient in gradients.items():
+        error = (gradient - others[name]).norm() / others[name].norm().clamp_min(1e-6)
         assert error < 0.05, name
 
 
-def test_a_runner_that_trains_and_tests_converts_once(repository):
-    model, hook = build(repository, 'depth'), MemoryFormatHook()
+@pytest.mark.parametrize('memory_format, dtype', FORMS)
+def test_a_resumed_training_is_bit_identical(memory_format, dtype):
+    def steps(model, optimizer, seeds):
+        for seed in seeds:
+            optimizer.zero_grad()
+            forward_backward(model, dtype, seed)
+            optimizer.step()
+
+    model = build('seg', memory_format)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    steps(model, optimizer, (1, 2))
+    file = io.BytesIO()
+    torch.save((model.state_dict(), optimizer.state_dict()), file)
+    steps(model, optimizer, (3, 4))
+    file.seek(0)
+    weights, state = torch.load(file, weights_only=True)
+    resumed = build('seg', memory_format)
+    resumed.load_state_dict(weights)
+    optimizer = torch.optim.Adam(resumed.parameters(), 1e-3, fused=True)
+    optimizer.load_state_dict(state)
+    steps(resumed, optimizer, (3, 4))
+    found, expected = resumed.state_dict(), model.state_dict()
+    assert any(not torch.equal(found[name], weights[name]) for name in found)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_ranks_end_with_the_same_weights(tmp_path):
+    run_two_ranks(Path(__file__).with_name('formats.py'), str(tmp_path))
+    ranks = [torch.load(tmp_path / f'{rank}.pth') for rank in range(2)]
+    assert len(ranks[0]) == len(FORMS)
+    for form, weights in ranks[0].items():
+        assert all(torch.equal(weight, ranks[1][form][name]) for name, weight in weights.items()), form
+
+
+def test_a_runner_that_trains_and_tests_converts_once():
+    model = build('depth', 'contiguous')
+    keys = list(model.state_dict())
+    model.data_preprocessor._forward_hooks.clear()
+    hook = MemoryFormatHook()
     for _ in range(2):
         hook.before_run(SimpleNamespace(model=model))
     assert len(model.data_preprocessor._forward_hooks) == 1
-    keys = list(model.state_dict())
-    assert keys == list(build(repository, 'depth').state_dict())
-    assert model.backbone.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    assert list(model.state_dict()) == keys
+    weights = [p for p in model.parameters() if p.dim() == 4]
+    assert len(weights) > 20
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
+
+
+def test_an_unknown_format_is_named():
     with pytest.raises(ValueError, match='nhwc.*channels_last, contiguous'):
         MemoryFormatHook('nhwc')
