@@ -5,6 +5,7 @@ from .hooks import (
     CheckDatasetHook,
     FiniteLossHook,
     MemoryBankHook,
+    MemoryFormatHook,
     NonFiniteError,
     PaintHook,
     ProbeHook,
@@ -16,6 +17,7 @@ from .optim_wrapper import CPUAmpOptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CPUAmpOptimWrapper', 'CheckDatasetHook',
-    'FiniteLossHook', 'MemoryBankHook', 'NonFiniteError', 'PaintHook', 'ProbeHook', 'ReduceLossHook',
+    'FiniteLossHook', 'MemoryBankHook', 'MemoryFormatHook', 'NonFiniteError', 'PaintHook', 'ProbeHook',
+    'ReduceLossHook',
     'ResumableIterLoop', 'SeedHook', 'setup_launcher',
 ]

@@ -11,6 +11,7 @@ log_level = 'INFO'
 load_from = None
 resume = False
 custom_hooks = [
+    dict(type='cmim_mm.MemoryFormatHook'),
     dict(type='cmim_mm.BinarizationProgressHook'),
     dict(type='cmim_mm.SeedHook'),
     dict(type='cmim_mm.ReduceLossHook'),

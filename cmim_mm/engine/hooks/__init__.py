@@ -3,6 +3,7 @@ from .binarization_progress import BinarizationProgressHook
 from .check_dataset import CheckDatasetHook
 from .finite_loss import FiniteLossHook, NonFiniteError
 from .memory_bank import MemoryBankHook
+from .memory_format import MemoryFormatHook
 from .paint import PaintHook
 from .probe import ProbeHook
 from .reduce_loss import ReduceLossHook
@@ -10,5 +11,6 @@ from .seed import SeedHook
 
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CheckDatasetHook', 'FiniteLossHook',
-    'MemoryBankHook', 'NonFiniteError', 'PaintHook', 'ProbeHook', 'ReduceLossHook', 'SeedHook',
+    'MemoryBankHook', 'MemoryFormatHook', 'NonFiniteError', 'PaintHook', 'ProbeHook', 'ReduceLossHook',
+    'SeedHook',
 ]
