@@ -13,7 +13,7 @@ Grid = tuple[int, int]
 
 
 def cell_labels(samples: Sequence[BaseDataElement], grid: Optional[Grid]) -> Optional[Tensor]:
-    """Classes of the cells of N images, (N, rows, columns) int64 on the CPU, -1 where unknown or ignored.
+    """Classes of the cells of N images, (N, rows, columns) int64, -1 where unknown or ignored.
 
     With ``gt_label`` the image's in every cell; with ``gt_sem_seg`` that of the pixel at each cell's centre.
 
@@ -25,12 +25,12 @@ def cell_labels(samples: Sequence[BaseDataElement], grid: Optional[Grid]) -> Opt
         None where the data, or an image as a whole, has no class.
     """
     if all('gt_label' in sample for sample in samples):
-        labels = torch.stack([sample.gt_label for sample in samples]).cpu().view(-1, 1, 1)
+        labels = torch.stack([sample.gt_label for sample in samples]).view(-1, 1, 1)
         return labels.expand(-1, *(grid or (1, 1)))
     if grid is None or not all('gt_sem_seg' in sample for sample in samples):
         return None
     labels = torch.stack([
-        F.interpolate(sample.gt_sem_seg.data[None].float(), grid, mode='nearest-exact')[0, 0].cpu()
+        F.interpolate(sample.gt_sem_seg.data[None].float(), grid, mode='nearest-exact')[0, 0]
         for sample in samples]).long()
     return labels.masked_fill(labels == IGNORED, -1)
 

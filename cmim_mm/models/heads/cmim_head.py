@@ -109,7 +109,7 @@ class CMIMHead(BaseModule):
         return {'loss_cmim': weight * total, 'cmim_weight': weight, **logged}
 
     def _identity(self, samples: Sequence[BaseDataElement], embedded: Embedded) -> Tensor:
-        """One number for each anchor, (N, P) on the CPU; -1 for cells that show nothing."""
+        """One number for each anchor, (N, P); -1 for cells that show nothing."""
         if not all('sample_idx' in sample for sample in samples):
             raise KeyError('CMIMHead: a data sample does not say which image it is (sample_idx); end the '
                            'train pipeline with cmim_mm.PackClsInputs or cmim_mm.PackDenseInputs, or add '
@@ -121,11 +121,12 @@ class CMIMHead(BaseModule):
         identity = identity * positions + torch.arange(positions)
         padded = padded_cells(samples, embedded.grid).flatten(1)
         if all('gt_sem_seg' in sample for sample in samples):
-            padded = padded | (cell_labels(samples, embedded.grid).flatten(1) < 0)
+            unlabelled = cell_labels(samples, embedded.grid).flatten(1) < 0
+            identity, padded = identity.to(unlabelled.device), padded.to(unlabelled.device) | unlabelled
         return identity.masked_fill(padded, -1)
 
     def _labels(self, samples: Sequence[BaseDataElement], embedded: Embedded) -> Optional[Tensor]:
-        """Class of each anchor, (N, P) on the CPU, where classes are asked for."""
+        """Class of each anchor, (N, P), where classes are asked for."""
         if self.positives != 'class' and self.negatives == 'all':
             return None
         labels = cell_labels(samples, embedded.grid)
