@@ -195,7 +195,8 @@ def measure(case: Case, form: Form, repeats: int, threads: int) -> dict:
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=WARM_UP + repeats + 3, val_interval=10**9)
     for key in ('cfg', 'dataloader', 'evaluator'):
         cfg[f'val_{key}'] = cfg[f'test_{key}'] = None
-    dense = dict(EncoderDecoder='gt_sem_seg', DepthEstimator='gt_depth_map').get(cfg.model.type)
+    task = cfg.model.get('on', cfg.model.type).rpartition('.')[2]
+    dense = dict(EncoderDecoder='gt_sem_seg', DepthEstimator='gt_depth_map').get(task)
     batch = cfg.train_dataloader.batch_size
     cfg.train_dataloader = dict(
         batch_size=batch, num_workers=0, sampler=dict(type='InfiniteSampler', shuffle=False),
@@ -203,7 +204,7 @@ def measure(case: Case, form: Form, repeats: int, threads: int) -> dict:
                      classes=cfg.model.decode_head.get('num_classes')))
     cfg.default_hooks = dict(checkpoint=None, logger=dict(type='LoggerHook', interval=10**9))
     replaced = ('CheckDatasetHook', 'MemoryFormatHook')
-    cfg.custom_hooks = [hook for hook in cfg.custom_hooks if not hook['type'].endswith(replaced)]
+    cfg.custom_hooks = [h for h in cfg.get('custom_hooks', []) if not h['type'].endswith(replaced)]
     if not form.before:
         cfg.custom_hooks.append(dict(type='cmim_mm.MemoryFormatHook', memory_format=form.memory_format))
     if form.bfloat16 and torch.cuda.is_available():

@@ -18,7 +18,8 @@ import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.atomic import write_atomically
 from cmim_mm.datasets.layout import read_list
 from cmim_mm.engine.bfloat16 import has_fast_bfloat16
-from cmim_mm.engine.cli import ToolError, format_table, run
+from cmim_mm.engine.cli import ToolError, check_folder, format_table, run
+from cmim_mm.last_checkpoint import last_checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOMS = 'data/rooms'
@@ -58,7 +59,7 @@ def run_task(task: str, root: Path, out: Path, iters: int, amp: bool) -> dict:
     data = ('--data-root', root)
     call('train.py', config, '--work-dir', out, *data, *(['--amp'] if amp else []), '--cfg-options',
          f'train_cfg.max_iters={iters}', f'train_cfg.val_interval={iters}', f'param_scheduler.1.end={iters}')
-    checkpoint = os.path.relpath((out / 'last_checkpoint').read_text().strip())
+    checkpoint = os.path.relpath(last_checkpoint(out))
     call('test.py', config, checkpoint, '--work-dir', out / 'test', *data)
     call('analysis_tools/trivial_baselines.py', config, '--out', out / 'trivial.json', *data)
     images = [next((root / 'image').glob(f'{name}.*')) for name in read_list(root / 'test.txt')[:NUM_PAINTED]]
@@ -71,6 +72,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = make_parser().parse_args(argv)
     started = time.monotonic()
     root, out = Path(args.data_root), Path(args.out)
+    check_folder(out, '--out')
     if args.data_root == ROOMS and not (root / 'test.txt').is_file():
         call('dataset_converters/rooms.py', '-o', root, '--num', args.num)
     amp = has_fast_bfloat16()

@@ -67,7 +67,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.amp:
         set_amp(cfg)
     check_data_roots(cfg, 'train_dataloader', 'val_dataloader')
-    build_runner(cfg, args.launcher).train()
+    build_runner(cfg, args.launcher, args.verbose).train()
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from .hooks import (
     PaintHook,
     ProbeHook,
     ReduceLossHook,
+    ResumeHook,
     SeedHook,
 )
 from .loop import ResumableIterLoop
@@ -18,6 +19,5 @@ from .optim_wrapper import CPUAmpOptimWrapper
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CPUAmpOptimWrapper', 'CheckDatasetHook',
     'FiniteLossHook', 'MemoryBankHook', 'MemoryFormatHook', 'NonFiniteError', 'PaintHook', 'ProbeHook',
-    'ReduceLossHook',
-    'ResumableIterLoop', 'SeedHook', 'setup_launcher',
+    'ReduceLossHook', 'ResumableIterLoop', 'ResumeHook', 'SeedHook', 'setup_launcher',
 ]

@@ -1,3 +1,4 @@
+from . import class_names  # noqa: F401
 from .any_size import DepthEstimator, EncoderDecoder
 from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
 from .classifier import ImageClassifier

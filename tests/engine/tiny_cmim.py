@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from cmim_mm.datasets import SeededDataset
 from cmim_mm.datasets.small_images import SmallImageDataset
+from cmim_mm.engine import SeedHook
 
 
 def images(number=12, classes=3, size=8):
@@ -57,4 +58,6 @@ def build_runner(work_dir, model=None, iterations=4, hooks=(), **overrides) -> R
         'log_processor': {'by_epoch': False},
         'log_level': 'ERROR',
     }
-    return Runner(**{**arguments, **overrides})
+    runner = Runner(**{**arguments, **overrides})
+    runner._hooks = [hook for hook in runner.hooks if not isinstance(hook, SeedHook)]
+    return runner

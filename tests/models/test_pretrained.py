@@ -69,3 +69,27 @@ def test_published_resnet_weights_enter_the_full_precision_twin(tmp_path):
     torch.save({**weights, 'fc.weight': torch.ones(2, 512), 'fc.bias': torch.ones(2)}, path)
     twin.init_weights()
     assert all(torch.equal(twin.state_dict()[key], value) for key, value in weights.items())
+
+
+@pytest.mark.parametrize('left', [('total_ops', 'total_params'), ('hook_counter', )])
+def test_what_another_tool_left_is_named_and_goes_by_one_option(left, trained, tmp_path):
+    """A buffer at every layer, as tools that count operations leave them."""
+    checkpoint = torch.load(trained[0], weights_only=True)
+    layers = {key.rpartition('.')[0] for key in checkpoint['state_dict']}
+    checkpoint['state_dict'].update({f'{layer}.{name}': torch.zeros(1) for layer in layers for name in left})
+    torch.save(checkpoint, tmp_path / 'counted.pth')
+    cfg = pretrained(tmp_path / 'counted.pth')
+    backbone = BinaryResNet(18, binarizer='ReActNet', init_cfg=dict(cfg))
+    with pytest.raises(CheckpointError, match='left over: bn1') as error:
+        backbone.init_weights()
+    option = str(error.value).partition('go by ')[2].partition(' beside')[0]
+    assert option == f'leave_out={[*left]}'
+    backbone = BinaryResNet(18, binarizer='ReActNet', init_cfg=dict(cfg, **eval(f'dict({option})')))
+    backbone.init_weights()
+    assert all(torch.equal(value, backbone.state_dict()[key]) for key, value in trained[1].items())
+
+
+def test_leaving_out_hides_nothing_that_is_missing(trained):
+    cfg = dict(pretrained(trained[0]), leave_out=['shift_in', 'layer1'])
+    with pytest.raises(CheckpointError, match='missing: layer3'):
+        BinaryResNet(34, binarizer='ReActNet', init_cfg=cfg).init_weights()
