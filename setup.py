@@ -22,6 +22,7 @@ REQUIREMENTS = [
     'numpy',
     'h5py',
     'packaging',
+    'pillow',
 ]
 EXTRAS = {
     'lite': ['mmcv-lite>=2.1,<2.2'],
@@ -69,7 +70,7 @@ setup(
     ],
     packages=find_packages(include=['cmim_mm', 'cmim_mm.*']),
     package_data={'cmim_mm': ['datasets/data/*']},
-    python_requires='>=3.9,<3.14',
+    python_requires='>=3.10,<3.14',
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     cmdclass={'build_py': BuildWithMim},

@@ -6,6 +6,7 @@ from .hooks import (
     CheckDatasetHook,
     FiniteLossHook,
     MemoryBankHook,
+    MemoryFormatHook,
     ReduceLossHook,
     ResumeHook,
     SeedHook,
@@ -14,8 +15,8 @@ from .hooks import (
 #: One of each is in every Runner with a module of this project; a config's own one (or one derived from it)
 #: takes its place.
 NEEDED_HOOKS = (
-    BinarizationProgressHook, SeedHook, ReduceLossHook, CheckDatasetHook, MemoryBankHook, FiniteLossHook,
-    ResumeHook)
+    MemoryFormatHook, BinarizationProgressHook, SeedHook, ReduceLossHook, CheckDatasetHook, MemoryBankHook,
+    FiniteLossHook, ResumeHook)
 
 
 def add_needed_hooks(runner: Runner) -> None:

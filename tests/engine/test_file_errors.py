@@ -32,8 +32,8 @@ def test_a_work_dir_without_permission(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
     status, err = end_of(lambda: cli.check_folder(tmp_path / 'a', '--out'), capsys)
     assert status == 1
-    place = f'--out {tmp_path / "a"}: no permission to write in {tmp_path}'
-    assert err == f'error: {place}. Get it, or name another folder\n'
+    named = f'--out {tmp_path / "a"}: no permission to write in {tmp_path}'
+    assert err == f'error: {named}. Get it, or name another folder\n'
 
 
 @pytest.mark.parametrize('code', sorted(cli.FILE_ERRORS))

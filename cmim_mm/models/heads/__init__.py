@@ -1,5 +1,9 @@
 from .cls_head import ClsHead
 from .cmim_head import CMIMHead
 from .depth_head import DepthHead
+from .seg_heads import ASPPHead, DepthwiseSeparableASPPHead, FCNHead, SegformerHead, UPerHead
 
-__all__ = ['CMIMHead', 'ClsHead', 'DepthHead']
+__all__ = [
+    'ASPPHead', 'CMIMHead', 'ClsHead', 'DepthHead', 'DepthwiseSeparableASPPHead', 'FCNHead', 'SegformerHead',
+    'UPerHead',
+]
