@@ -19,7 +19,6 @@ from cmim_mm.atomic import write_atomically
 from cmim_mm.datasets.layout import read_list
 from cmim_mm.engine.bfloat16 import has_fast_bfloat16
 from cmim_mm.engine.cli import ToolError, check_folder, format_table, run
-from cmim_mm.last_checkpoint import last_checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOMS = 'data/rooms'
@@ -59,7 +58,7 @@ def run_task(task: str, root: Path, out: Path, iters: int, amp: bool) -> dict:
     data = ('--data-root', root)
     call('train.py', config, '--work-dir', out, *data, *(['--amp'] if amp else []), '--cfg-options',
          f'train_cfg.max_iters={iters}', f'train_cfg.val_interval={iters}', f'param_scheduler.1.end={iters}')
-    checkpoint = os.path.relpath(last_checkpoint(out))
+    checkpoint = os.path.relpath((out / 'last_checkpoint').read_text().strip())
     call('test.py', config, checkpoint, '--work-dir', out / 'test', *data)
     call('analysis_tools/trivial_baselines.py', config, '--out', out / 'trivial.json', *data)
     images = [next((root / 'image').glob(f'{name}.*')) for name in read_list(root / 'test.txt')[:NUM_PAINTED]]

@@ -43,7 +43,7 @@ def fixed_parts(runner: Runner) -> Plain:
     for prefix, wrapper in optim_wrappers(runner).items():
         parts[f'optim_wrapper.{prefix}optimizer.type'] = type(wrapper.optimizer).__name__
         sizes = [len(group['params']) for group in wrapper.optimizer.param_groups]
-        parts[f'optim_wrapper.{prefix}optimizer, tensors a group'] = _short(sizes)
+        parts[f'groups and tensors of optim_wrapper.{prefix}optimizer'] = [len(sizes), sum(sizes)]
     return parts
 
 
@@ -87,16 +87,16 @@ def _settings(group: dict) -> Plain:
 
 def differences(before: Plain, now: Plain) -> list[str]:
     """Each key that differs, with both values, in words."""
-    return [f'{key} is {now.get(key, _ABSENT)!r} and was {before.get(key, _ABSENT)!r}'
+    return [f'{key} is {_words(now.get(key, _ABSENT))} and was {_words(before.get(key, _ABSENT))}'
             for key in dict.fromkeys([*before, *now]) if before.get(key, _ABSENT) != now.get(key, _ABSENT)]
 
 
-class _Absent:
-    def __repr__(self) -> str:
-        return 'not set'
+_ABSENT = object()
 
 
-_ABSENT = _Absent()
+def _words(value: Any, most: int = 80) -> str:
+    text = 'not set' if value is _ABSENT else repr(value)
+    return text if len(text) <= most else f'{text[:most]}...'
 
 
 def _short(values: list) -> Any:

@@ -95,7 +95,10 @@ def last_names(keys: Iterable[str], most: int = 4) -> list[str]:
 
 
 def check_weights(model: nn.Module, checkpoint: str) -> None:
-    """Makes sure that a checkpoint has every weight of a model; what it has beyond (a further head) may stay.
+    """Makes sure that a checkpoint has every weight that a model evaluates with.
+
+    An auxiliary head only trains: its weights and memories may be missing, as from a training without it or
+    by an older version. What the checkpoint has beyond (a further head) may stay.
 
     Args:
         model: The model; wrappers (several ranks, test-time augmentation) are looked through.
@@ -107,7 +110,9 @@ def check_weights(model: nn.Module, checkpoint: str) -> None:
     while isinstance(getattr(model, 'module', None), nn.Module):
         model = model.module
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
-    problems = lacking(model.state_dict(), loaded.get('state_dict', loaded))
+    wanted = {key: value for key, value in model.state_dict().items()
+              if not key.startswith('auxiliary_head.')}
+    problems = lacking(wanted, loaded.get('state_dict', loaded))
     if problems:
         raise CheckpointError(
             f'{checkpoint} does not fit the {type(model).__name__} of this config: '

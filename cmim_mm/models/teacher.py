@@ -70,15 +70,18 @@ class FrozenTeacher(nn.Module):
         checkpoint: Path or address of its weights. A published ResNet is understood too, whose classifier
             is ``fc``.
         prefix: Of the model's keys in the checkpoint: 'backbone.' for a backbone out of a classifier.
+        leave_out: Names (between dots, e.g. 'total_ops') of keys that the checkpoint may have beyond.
 
     Raises:
         CheckpointError: In ``init_weights``: there is no such checkpoint, or it does not fit.
     """
 
-    def __init__(self, model: dict, checkpoint: str, prefix: Optional[str] = None) -> None:
+    def __init__(self, model: dict, checkpoint: str, prefix: Optional[str] = None,
+                 leave_out: Sequence[str] = ()) -> None:
         super().__init__()
         self.checkpoint = checkpoint
         self.prefix = prefix
+        self.leave_out = leave_out
         self.loaded = False
         # In a tuple, where nn.Module does not look for submodules.
         self._held = (MODELS.build(model).requires_grad_(False), )
@@ -109,7 +112,7 @@ class FrozenTeacher(nn.Module):
         if self.prefix is None and 'fc.weight' in state and hasattr(self.model, 'decode_head'):
             state = {('decode_head.' if key.startswith('fc.') else 'backbone.') + key: value
                      for key, value in state.items()}
-        state = check_state(self.model, state, self.checkpoint, self.prefix)
+        state = check_state(self.model, state, self.checkpoint, self.prefix, self.leave_out)
         self.model.load_state_dict(state, strict=False)  # checked above; old files lack num_batches_tracked
         self.loaded = True
 

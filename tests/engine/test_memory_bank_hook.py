@@ -8,7 +8,7 @@ from toy_run import ToyDataset, ToyMetric, ToyModel, build_runner
 
 from cmim_mm.checkpoint import load_checkpoint_file
 from cmim_mm.datasets import SeededDataset
-from cmim_mm.engine import MemoryBankHook
+from cmim_mm.engine import MemoryBankHook, ResumeHook
 from cmim_mm.models import Bank, CMIMLoss, contrast
 from cmim_mm.registry import MODELS
 
@@ -38,8 +38,11 @@ class ContrastedToy(ToyModel):
 
 
 def build(work_dir, iterations, hooks=(HOOK, ), memory=None, **arguments):
-    return build_runner(work_dir, iterations=iterations, hooks=hooks, model=ContrastedToy(memory),
-                        val_dataloader=None, val_cfg=None, val_evaluator=None, **arguments)
+    runner = build_runner(work_dir, iterations=iterations, hooks=hooks, model=ContrastedToy(memory),
+                          val_dataloader=None, val_cfg=None, val_evaluator=None, **arguments)
+    # It would refuse another data set or memory first, where it has a record of the run.
+    runner._hooks = [hook for hook in runner.hooks if not isinstance(hook, ResumeHook)]
+    return runner
 
 
 def loader(dataset):

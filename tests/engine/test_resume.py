@@ -109,7 +109,7 @@ def test_a_longer_training_does_not_train_at_zero(ended, tmp_path):
     ({'train_dataloader__dataset__dataset__classes': 'abd'}, 'train_dataloader.dataset.dataset.classes'),
     ({'randomness__seed': 1}, 'randomness.seed is 1 and was 0'),
     ({'optim_wrapper__optimizer': ConfigDict(type='Adam', lr=0.1, _delete_=True)}, "is 'Adam' and was 'SGD'"),
-    ({'optim_wrapper__paramwise_cfg': dict(bias_lr_mult=2.0)}, 'tensors a group'),
+    ({'optim_wrapper__paramwise_cfg': dict(bias_lr_mult=2.0)}, 'groups and tensors of optim_wrapper.opt'),
     ({'train_cfg': dict(type='IterBasedTrainLoop', max_iters=4)}, 'train_cfg.type'),
     ({'iterations': 3}, 'the training ends at iteration 3 and was at 4')])
 def test_another_run_is_refused(changes, key, ended, tmp_path):
@@ -123,6 +123,34 @@ def test_averages_are_not_taken_for_weights(tmp_path):
     build(tmp_path, custom_hooks=[dict(type='EMAHook')]).train()
     with pytest.raises(CheckpointError, match='no EMAHook'):
         resumed(tmp_path, tmp_path / 'iter_2.pth')
+
+
+def test_a_schedule_by_metrics_goes_on_but_cannot_change(tmp_path):
+    """Its state follows from past validations."""
+    plateau = {'param_scheduler': [dict(type='ReduceOnPlateauLR', by_epoch=True, monitor='accuracy/top1')],
+               'train_cfg': dict(type='EpochBasedTrainLoop', max_epochs=2, _delete_=True),
+               'train_dataloader__sampler': dict(type='DefaultSampler', shuffle=True, _delete_=True),
+               'default_hooks__checkpoint__by_epoch': True, 'default_hooks__checkpoint__interval': 1}
+    build(tmp_path, **plateau).train()
+    resumed(tmp_path / 'same', tmp_path / 'epoch_1.pth', **plateau)
+    assert (tmp_path / 'same/epoch_2.pth').is_file()
+    with pytest.raises(CheckpointError, match='optimizer.lr is 0.01 and was 0.1, but a scheduler'):
+        resumed(tmp_path / 'other', tmp_path / 'epoch_1.pth', **plateau, optim_wrapper__optimizer__lr=0.01)
+
+
+def test_epochs_count_as_well(tmp_path):
+    """A loop that counts epochs, with one scheduler of each kind."""
+    changes = {'param_scheduler': [dict(type='LinearLR', by_epoch=False, start_factor=0.1, end=2),
+                                   dict(type='MultiStepLR', by_epoch=True, milestones=[2, 3], gamma=0.5)],
+               'train_dataloader__sampler': dict(type='DefaultSampler', shuffle=True, _delete_=True),
+               'default_hooks__checkpoint__by_epoch': True, 'default_hooks__checkpoint__interval': 1}
+    loop = {epochs: dict(type='EpochBasedTrainLoop', max_epochs=epochs, _delete_=True) for epochs in (1, 4)}
+    build(tmp_path, train_cfg=loop[1], **changes, optim_wrapper__optimizer__lr=1.0).train()
+    build(tmp_path / 'whole', train_cfg=loop[4], **changes).train()
+    resumed(tmp_path / 'resumed', tmp_path / 'epoch_1.pth', train_cfg=loop[4], **changes)
+    one, other = (state(tmp_path / run / 'epoch_4.pth') for run in ('resumed', 'whole'))
+    assert_equal(one['optimizer']['param_groups'], other['optimizer']['param_groups'])
+    assert_equal(one['param_schedulers'], other['param_schedulers'])
 
 
 @pytest.mark.parametrize('changes', [

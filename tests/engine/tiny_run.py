@@ -1,4 +1,6 @@
 """A tiny classification by a config; a helper of the tests here."""
+import copy
+
 import numpy as np
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -47,7 +49,7 @@ def config(work_dir, iterations=4, **changes) -> Config:
             logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False)),
         randomness=dict(seed=0), default_scope='mmseg', log_processor=dict(by_epoch=False),
         log_level='ERROR'), format_python_code=False)  # which takes longer than the training
-    cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
+    cfg.merge_from_dict({key.replace('__', '.'): copy.deepcopy(value) for key, value in changes.items()})
     return cfg
 
 

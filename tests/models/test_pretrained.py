@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.models import BinaryResNet, ImageClassifier
+from cmim_mm.models.pretrained import check_weights
 from cmim_mm.registry import MODELS
 
 
@@ -91,5 +92,18 @@ def test_what_another_tool_left_is_named_and_goes_by_one_option(left, trained, t
 
 def test_leaving_out_hides_nothing_that_is_missing(trained):
     cfg = dict(pretrained(trained[0]), leave_out=['shift_in', 'layer1'])
-    with pytest.raises(CheckpointError, match='missing: layer3'):
+    with pytest.raises(CheckpointError, match=r'missing: layer1\.4'):
         BinaryResNet(34, binarizer='ReActNet', init_cfg=cfg).init_weights()
+
+
+def test_evaluation_needs_no_auxiliary_head(tmp_path):
+    """It only trains; its memories had other names once."""
+    model = ImageClassifier(dict(type='cmim_mm.BinaryResNet', depth=20, binarizer='IRNet'),
+                            dict(type='cmim_mm.ClsHead', in_channels=64, num_classes=3))
+    path = str(tmp_path / 'old.pth')
+    torch.save({'state_dict': {**model.state_dict(), 'auxiliary_head.old_name': torch.ones(1)}}, path)
+    model.auxiliary_head = torch.nn.Linear(2, 1)
+    check_weights(model, path)
+    model.neck = torch.nn.Linear(2, 1)
+    with pytest.raises(CheckpointError, match='2 missing: neck.bias, neck.weight'):
+        check_weights(model, path)

@@ -105,3 +105,12 @@ def test_a_missing_or_wrong_checkpoint_is_an_error(trained, tmp_path):
         FrozenTeacher(other, trained[1]).init_weights()
     with pytest.raises(CheckpointError, match=r"whole model: add prefix='backbone.'"):
         FrozenTeacher(BACKBONE, trained[1]).init_weights()
+
+
+def test_what_another_tool_left_goes_by_one_option(trained, tmp_path):
+    model, path = trained
+    counted = {**model.state_dict(), 'backbone.conv1.total_ops': torch.zeros(1)}
+    torch.save({'state_dict': counted}, tmp_path / 'counted.pth')
+    with pytest.raises(CheckpointError, match=r"go by leave_out=\['total_ops'\] beside checkpoint="):
+        FrozenTeacher(CLASSIFIER, str(tmp_path / 'counted.pth')).init_weights()
+    FrozenTeacher(CLASSIFIER, str(tmp_path / 'counted.pth'), leave_out=['total_ops']).init_weights()

@@ -79,8 +79,8 @@ class ResumeHook(Hook):
                 f'{name} has no record of its run (an older version saved it): its model and data could not '
                 'be compared with the config; schedule and learning rate are those of the config')
         changed = differences(saved['carried'], self.record['carried']) if saved else []
-        if changed or saved is None:
-            _take_over_settings(runner, checkpoint, name)
+        if saved is None or changed:
+            _take_over_settings(runner, checkpoint, name, changed)
         runner.logger.info(f'resumed from {name}' + (
             f', with what the config says now: {"; ".join(changed)}' if changed else ''))
         if checkpoint['meta']['iter'] == runner.max_iters:
@@ -95,7 +95,8 @@ def _new_run(name: str) -> str:
 
 def _refuse_incomplete(runner: Runner, checkpoint: dict, name: str) -> None:
     meta = checkpoint.get('meta', {})
-    has = {'its iteration': 'iter' in meta and 'epoch' in meta,
+    has = {'its weights': 'state_dict' in checkpoint,
+           'its iteration': 'iter' in meta and 'epoch' in meta,
            "the optimizer's state": 'optimizer' in checkpoint,
            "the schedulers' state": 'param_schedulers' in checkpoint or not runner.param_schedulers,
            'the log': 'message_hub' in checkpoint}
@@ -135,7 +136,7 @@ def _refuse_misfits(runner: Runner, checkpoint: dict, name: str) -> None:
 
 def _report_misfits(runner: Runner, checkpoint: dict, name: str) -> None:
     problems = _misfits(runner, checkpoint)
-    if not bare_model(runner).state_dict().keys() & checkpoint['state_dict'].keys():
+    if not bare_model(runner).state_dict().keys() & checkpoint.get('state_dict', {}).keys():
         raise CheckpointError(
             f'load_from={name}: none of its weights fits the {type(bare_model(runner)).__name__} of this '
             f'config: {"; ".join(problems)}. For an encoder alone use model.backbone.init_cfg')
@@ -149,19 +150,20 @@ def _misfits(runner: Runner, checkpoint: dict) -> list[str]:
     parameters = {key for key, _ in model.named_parameters()}
     wanted = {key: value if key in parameters else value.new_empty(0)
               for key, value in model.state_dict().items()}
-    return lacking(wanted, checkpoint['state_dict'])
+    return lacking(wanted, checkpoint.get('state_dict', {}))
 
 
-def _take_over_settings(runner: Runner, checkpoint: dict, name: str) -> None:
+def _take_over_settings(runner: Runner, checkpoint: dict, name: str, changed: list[str]) -> None:
     """Puts the schedulers and settings that this config has at the checkpoint's iteration into it."""
     states = {}
     for prefix, wrapper in optim_wrappers(runner).items():
         schedulers = schedulers_of(runner, prefix)
         if any(map(depends_on_metrics, schedulers)):
+            if not changed:
+                return
             raise CheckpointError(
-                f'{name}: schedule or learning rate differ from the config, and a scheduler here follows '
-                'past validations, which cannot be repeated. Resume with the values that it had, '
-                f'{_new_run(name)}')
+                f'{name}: {"; ".join(changed)}, but a scheduler here follows past validations, which cannot '
+                f'be repeated. Resume with the values that it had, {_new_run(name)}')
         settings, rehearsed = rehearse(schedulers, wrapper, checkpoint['meta']['iter'], epoch_length(runner))
         saved = checkpoint['optimizer'][prefix[:-1]] if prefix else checkpoint['optimizer']
         if 'base_param_settings' in saved:
