@@ -149,6 +149,13 @@ def test_cells_that_show_nothing_neither_attract_nor_repel():
         torch.testing.assert_close(one, other)
 
 
+def test_unknown_classes_are_no_class_of_their_own():
+    z = F.normalize(torch.randn(5, DIM, generator=torch.Generator().manual_seed(0)), dim=1)
+    unknown, identity = torch.full((5, ), -1), torch.arange(5)
+    found = contrast(CMIMLoss(), InBatch(DIM), z, -z, identity, unknown, negatives='other_classes')
+    assert found == contrast(CMIMLoss(), InBatch(DIM), z, -z, identity, unknown)
+
+
 def test_class_positives_are_the_next_of_the_class():
     labels = torch.tensor([3, 0, 3, -1, 0, 3, 7, -1])
     assert next_of_class(labels).tolist() == [2, 4, 5, 3, 1, 0, 6, 7]
