@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q
 install: $(VENV)/.installed
 
 $(VENV)/.installed: setup.py Makefile
+	@command -v $(PYTHON) >/dev/null || { echo 'error: there is no $(PYTHON); name one by PYTHON=' >&2; exit 1; }
+	@$$(test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) tools/misc/check_python.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv \
 	  $$($(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages) $(VENV)
 	@$(BIN)/python -c 'import torch' 2>/dev/null || \

@@ -22,6 +22,7 @@ REQUIREMENTS = [
     'numpy',
     'h5py',
     'packaging',
+    'pillow',
     'jinja2',  # these four come with torch, mmengine and mmsegmentation too
     'matplotlib',
     'rich',
@@ -75,7 +76,7 @@ setup(
     ],
     packages=find_packages(include=['cmim_mm', 'cmim_mm.*']),
     package_data={'cmim_mm': ['datasets/data/*', 'benchmark/data/*']},
-    python_requires='>=3.9,<3.14',
+    python_requires='>=3.10,<3.14',
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     cmdclass={'build_py': BuildWithMim},

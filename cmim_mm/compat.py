@@ -29,9 +29,9 @@ SUPPORTED = {
 
 def check_versions() -> None:
     """Raises ImportError for the first package of ``SUPPORTED`` that is missing or cannot work."""
-    if not (3, 9) <= sys.version_info[:2] < (3, 14):
+    if not (3, 10) <= sys.version_info[:2] < (3, 14):
         raise ImportError(
-            f'cmim_mm: Python {sys.version.split()[0]} is running; supported are 3.9 to 3.13. '
+            f'cmim_mm: Python {sys.version.split()[0]} is running; supported are 3.10 to 3.13. '
             'Make a virtual environment with one of these.')
     for module, (wanted, distributions, command) in SUPPORTED.items():
         installed = [d for d in map(_installed_version, distributions) if d]

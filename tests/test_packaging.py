@@ -1,6 +1,7 @@
 """The wheel carries configs, tools and data; an editable install links to them."""
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -88,3 +89,45 @@ def test_metafile_lists_every_config_of_a_task(repository):
     configs = [path.relative_to(repository).as_posix() for folder in ('', 'nyud', 'pretrain')
                for path in (repository / 'configs' / folder).glob('*.py')]
     assert sorted(listed) == sorted(configs)
+
+
+def test_every_place_names_the_same_python_versions(repository):
+    """README, installer and package agree with the check that runs before anything is downloaded."""
+    check = runpy.run_path(str(repository / 'tools/misc/check_python.py'))
+    (_, first), (_, end) = check['FIRST'], check['END']
+    span = f'3.{first} to 3.{end - 1}'
+    assert f'Python {span}' in (repository / 'README.md').read_text()
+    assert f"python_requires='>=3.{first},<3.{end}'" in (repository / 'setup.py').read_text()
+    compat = (repository / 'cmim_mm/compat.py').read_text()
+    assert f'(3, {first}) <= sys.version_info[:2] < (3, {end})' in compat and span in compat
+
+
+@pytest.mark.parametrize('version, implementation, bits, missing, text', [
+    ((3, 9), 'CPython', 64, [], 'it is Python 3.9'), ((2, 7), 'CPython', 64, ['venv'], 'it is Python 2.7'),
+    ((3, 14), 'CPython', 64, [], 'it is Python 3.14'), ((3, 11), 'PyPy', 64, [], 'it is PyPy'),
+    ((3, 12), 'CPython', 32, [], '32 bits'), ((3, 13), 'CPython', 64, ['ensurepip'], 'lacks ensurepip'),
+    ((3, 10), 'CPython', 64, [], None)])
+def test_interpreters(repository, version, implementation, bits, missing, text):
+    problem = runpy.run_path(str(repository / 'tools/misc/check_python.py'))['problem']
+    found = problem(version, implementation, bits, missing)
+    assert found is None if text is None else text in found
+
+
+@pytest.mark.parametrize('python, text', [
+    ('python-that-is-not-there', 'error: there is no python-that-is-not-there'),
+    ('fake', 'cannot run cmim_mm: it is Python 3.8. Needed is')])
+def test_make_refuses_an_interpreter_before_it_installs(tree, tmp_path, python, text):
+    """The fake runs the check as Python 3.8 would, and anything else would leave a mark."""
+    if python == 'fake':
+        script = tmp_path / 'python3.8'
+        script.write_text(
+            f'#!/bin/sh\ncase "$1" in *check_python.py) exec {sys.executable} -c "import sys, runpy; '
+            "sys.version_info = (3, 8, 0); runpy.run_path('$1', run_name='__main__')\";; esac\n"
+            f'touch {tmp_path}/called\n')
+        script.chmod(0o755)
+        python = str(script)
+    done = subprocess.run(['make', 'install', f'PYTHON={python}', f'VENV={tmp_path / "venv"}'], cwd=tree,
+                          capture_output=True, text=True)
+    errors = [line for line in done.stderr.splitlines() if 'error:' in line]
+    assert done.returncode != 0 and len(errors) == 1 and text in errors[0], done.stderr
+    assert not (tmp_path / 'venv').exists() and not (tmp_path / 'called').exists()

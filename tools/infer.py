@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.structures import PixelData
@@ -23,11 +22,12 @@ from mmseg.structures import SegDataSample
 from rich.progress import track
 
 from cmim_mm.datasets import NYUDSegDataset
-from cmim_mm.datasets.layout import encode_depth, read_image, write_png
+from cmim_mm.datasets.layout import encode_depth, write_png
 from cmim_mm.datasets.nyud_meta import CLASSES
 from cmim_mm.datasets.transforms import LoadNYUDDepth, LoadNYUDLabel
 from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
 from cmim_mm.models.pretrained import check_weights
+from cmim_mm.reader import read_image
 from cmim_mm.visualization import DenseVisualizer
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
@@ -80,7 +80,8 @@ def is_nyud(classes: Sequence[str]) -> bool:
     return tuple(classes) == CLASSES[13] or set(classes) <= set(CLASSES[40])
 
 
-def add_ground_truth(sample: SegDataSample, image: Path, classes: Sequence[str]) -> None:
+def add_ground_truth(sample: SegDataSample, image: Path, classes: Sequence[str],
+                     orientation: int = 1) -> None:
     """Adds gt_sem_seg and gt_depth_map where the image's data folder has them.
 
     Raises:
@@ -94,10 +95,11 @@ def add_ground_truth(sample: SegDataSample, image: Path, classes: Sequence[str])
     if 'pred_sem_seg' in sample and label.is_file() and is_nyud(classes):
         loaded = LoadNYUDLabel()(dict(
             seg_map_path=str(label), label_map=NYUDSegDataset.get_label_map(classes), reduce_zero_label=True,
-            ori_shape=sample.ori_shape, seg_fields=[]))
+            ori_shape=sample.ori_shape, orientation=orientation))
         sample.gt_sem_seg = PixelData(data=torch.from_numpy(loaded['gt_seg_map']).long()[None])
     if 'pred_depth_map' in sample and depth.is_file():
-        loaded = LoadNYUDDepth()(dict(depth_map_path=str(depth), ori_shape=sample.ori_shape))
+        loaded = LoadNYUDDepth()(dict(
+            depth_map_path=str(depth), ori_shape=sample.ori_shape, orientation=orientation))
         sample.gt_depth_map = PixelData(data=torch.from_numpy(loaded['gt_depth_map'])[None])
 
 
@@ -134,12 +136,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     except OSError as error:
         raise ToolError(f'--out {out}: cannot be a folder ({error.strerror})') from error
     for path in track(images, 'images'):
-        read_image(str(path))  # refuses by name what cannot be read
-        # As LoadImageFromFile reads it: 8 bits, turned as its EXIF says.
-        image = mmcv.imread(str(path), channel_order='rgb')
+        image = read_image(str(path))
         sample = inference_model(model, str(path)).cpu()
-        add_ground_truth(sample, path, tuple(model.dataset_meta['classes']))
-        write(sample, image, visualizer, out, path.stem)
+        add_ground_truth(sample, path, tuple(model.dataset_meta['classes']), image.orientation)
+        write(sample, image.pixels[..., ::-1], visualizer, out, path.stem)
     print(f'{len(images)} images in {out}')
 
 

@@ -15,6 +15,7 @@ from cmim_mm.engine.cli import (
     add_runner_arguments,
     build_runner,
     check_data_roots,
+    check_folder,
     format_table,
     load_config,
     parse_args,
@@ -33,6 +34,8 @@ def make_parser() -> ArgumentParser:
         'unlabelled), depth as 16-bit millimetres')
     parser.add_argument('--show', action='store_true', help='show painted predictions in a window')
     parser.add_argument('--show-dir', metavar='DIR', help='save painted predictions here')
+    parser.add_argument(
+        '--show-number', type=int, metavar='N', help='paint the first N images; all by default')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds between shown images')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation by the tta_pipeline')
     return parser
@@ -47,15 +50,16 @@ def set_checkpoint(cfg: Config, checkpoint: str) -> None:
     cfg.load_from, cfg.resume = checkpoint, False
 
 
-def set_painting(cfg: Config, show: bool, show_dir: Optional[str], wait_time: float) -> None:
-    """Turns the config's visualization hook on."""
-    hook = cfg.get('default_hooks', {}).get('visualization')
-    if hook is None:
+def set_painting(cfg: Config, show: bool, show_dir: Optional[str], wait_time: float,
+                 number: Optional[int] = None) -> None:
+    """Puts a hook that paints each image in the place of the config's, which paints one in 50 batches."""
+    if 'visualization' not in cfg.get('default_hooks', {}):
         raise ToolError("--show and --show-dir need the config's default_hooks to have "
-                        "visualization=dict(type='SegVisualizationHook')")
-    hook.update(draw=True, show=show, wait_time=wait_time)
-    if show_dir:
-        cfg.visualizer.save_dir = show_dir
+                        "visualization=dict(type='SegVisualizationHook'), as segmentation and depth do")
+    if number is not None and number < 1:
+        raise ToolError(f'--show-number {number}: expected at least 1')
+    cfg.default_hooks.visualization = dict(
+        type='cmim_mm.PaintHook', out_dir=show_dir, number=number, show=show, wait_time=wait_time)
 
 
 def set_tta(cfg: Config) -> None:
@@ -80,13 +84,16 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = load_config(args)
     set_checkpoint(cfg, args.checkpoint)
     if args.show or args.show_dir:
-        set_painting(cfg, args.show, args.show_dir, args.wait_time)
+        set_painting(cfg, args.show, args.show_dir, args.wait_time, args.show_number)
     if args.tta:
         set_tta(cfg)
     if args.out:
         add_dump(cfg, args.out)
+    for path, argument in ((args.out, '--out'), (args.show_dir, '--show-dir')):
+        if path:
+            check_folder(path, argument)
     check_data_roots(cfg, 'test_dataloader')
-    runner = build_runner(cfg, args.launcher)
+    runner = build_runner(cfg, args.launcher, args.verbose, shown=['mmseg.evaluation'])
     check_weights(runner.model, args.checkpoint)
     metrics = runner.test()
     if is_main_process():

@@ -95,7 +95,7 @@ def to_linear_probe(model: ConfigDict, channels: Sequence[int]) -> None:
     kind = str(model.type).rpartition('.')[2]
     if kind == 'EncoderDecoder':
         probe: dict[str, Any] = dict(
-            type='FCNHead', input_transform='resize_concat', channels=sum(channels), num_convs=0,
+            type='cmim_mm.FCNHead', input_transform='resize_concat', channels=sum(channels), num_convs=0,
             concat_input=False, dropout_ratio=0.0, num_classes=head.num_classes, **common)
     elif kind == 'DepthEstimator':
         limits = {key: head[key] for key in ('min_depth', 'max_depth') if key in head}

@@ -20,6 +20,7 @@ from cmim_mm.atomic import write_atomically
 from cmim_mm.engine.bare_model import bare_model
 from cmim_mm.engine.cli import build_runner, expected_message, load_config
 from cmim_mm.evaluation.trivial import trivial_baseline
+from cmim_mm.last_checkpoint import last_checkpoint
 from cmim_mm.models.pretrained import check_weights
 from cmim_mm.publish import strip_to
 
@@ -131,18 +132,16 @@ def _figures(folder: Path) -> dict[str, float]:
 
 
 def _chosen(folder: Path, choice: str) -> Path:
-    if choice == 'last':
-        return folder / Path((folder / 'last_checkpoint').read_text().strip()).name
-    found = sorted(folder.glob('best_*.pth'))
-    if len(found) != 1:
-        raise FileNotFoundError(f'{folder}: expected one best_*.pth, found {len(found)}; set '
-                                'default_hooks.checkpoint.save_best and a validation')
+    found = [last_checkpoint(folder)] if choice == 'last' else sorted(folder.glob('best_*.pth'))
+    if len(found) != 1 or found[0] is None:
+        raise FileNotFoundError(f'{folder}: expected one checkpoint, found {len(list(filter(None, found)))}; '
+                                'see default_hooks.checkpoint (interval, save_last, save_best) and val_cfg')
     return found[0]
 
 
 def _last_step(folder: Path) -> int:
-    pointer = folder / 'last_checkpoint'
-    return int(Path(pointer.read_text().strip()).stem.rpartition('_')[2]) if pointer.is_file() else 0
+    path = last_checkpoint(folder)
+    return int(path.stem.rpartition('_')[2]) if path else 0
 
 
 def _first_threads(folder: Path, threads: int) -> int:

@@ -1,46 +1,50 @@
 """Finds what is wrong with a data folder before training does."""
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Callable
+from typing import Callable, Optional
 
 import numpy as np
+from mmengine.logging import print_log
 
-from .layout import (
-    FOLDERS,
-    LISTS,
-    MEND,
-    DataError,
-    Fault,
-    depth_problem,
-    find_frames,
-    label_problem,
-    read_image,
-    read_list,
-    require_data,
-)
+from cmim_mm.data_error import DataError, Fault
+from cmim_mm.reader import read_image, read_label
+
+from .image_folder import ImageFolder
+from .layout import FOLDERS, LISTS, find_frames, load_depth, load_label, read_list, require_data
 from .nyud import NYUDDataset
+from .survey import Arrays, Survey, has_labels
 
 
-def check_frame(frame: dict[str, str]) -> list[Fault]:
-    """Decodes all files of a frame (paths by key) and says what is wrong with them."""
+def check_frame(frame: dict[str, str]) -> tuple[list[Fault], Arrays]:
+    """Reads all files of a frame (paths by key) as training does.
+
+    Returns:
+        What is wrong with them; and the arrays that are sound.
+    """
     faults: list[Fault] = []
-    arrays = {}
-    for key in FOLDERS:
-        if key in frame:
-            try:
-                arrays[key] = read_image(frame[key])
-            except DataError:
-                faults.append(Fault(frame[key], 'no readable image', MEND))
-    image = arrays.pop('img_path', None)
+
+    def attempt(read: Callable, key: str, *arguments):
+        if key not in frame:
+            return None
+        try:
+            return read(frame[key], *arguments)
+        except DataError as e:
+            faults.append(e.fault)
+            return None
+
+    image = attempt(read_image, 'img_path')
     if image is None:
-        return faults
-    if image.dtype != np.uint8:
-        faults.append(Fault(frame['img_path'], f'type {image.dtype}, expected uint8', MEND))
-    for key, array in arrays.items():
-        problem = (label_problem if key == 'seg_map_path' else depth_problem)(array, image.shape[:2])
-        if problem:
-            faults.append(Fault(frame[key], problem, MEND))
-    return faults
+        return faults, Arrays()
+    where = image.pixels.shape[:2], image.orientation
+    return faults, Arrays(
+        image.pixels, attempt(load_label, 'seg_map_path', *where),
+        *(attempt(load_depth, key, *where) for key in ('depth_map_path', 'raw_depth_map_path')))
+
+
+def check_images(paths: Iterable[str]) -> list[Fault]:
+    """Decodes images that have no maps."""
+    return [fault for path in paths for fault in check_frame({'img_path': path})[0]]
 
 
 def check_overlap(root: str) -> list[Fault]:
@@ -68,25 +72,47 @@ def leaf_datasets(dataset) -> Iterator[object]:
 def check_datasets(datasets: Iterable, num_samples: int) -> None:
     """Checks built data sets cheaply: their lists, and ``num_samples`` evenly spread frames of each.
 
-    Data sets of other kinds are passed over.
+    What is unlikely of the values is logged as a warning. Data sets of other kinds are passed over.
 
     Raises:
         DataError: If anything is wrong.
     """
     for dataset in (leaf for d in datasets for leaf in leaf_datasets(d)):
-        if not isinstance(dataset, NYUDDataset):
-            continue
-        picked = np.unique(np.linspace(0, len(dataset) - 1, num_samples).astype(int))
-        faults = check_overlap(dataset.data_root)
-        faults += [f for i in picked for f in check_frame(dataset.get_data_info(int(i)))]
-        if faults:
-            raise DataError.of(faults, dataset.data_root)
+        if isinstance(dataset, (NYUDDataset, ImageFolder)):
+            picked = np.unique(np.linspace(0, len(dataset) - 1, num_samples).astype(int))
+            frames = [dataset.get_data_info(int(i)) for i in picked]
+            faults = _check_frames(dataset, frames) if isinstance(dataset, NYUDDataset) else \
+                check_images(frame['img_path'] for frame in frames)
+            if faults:
+                raise DataError.of(faults, dataset.data_root)
+
+
+def _check_frames(dataset: NYUDDataset, frames: list[dict]) -> list[Fault]:
+    faults, survey = check_overlap(dataset.data_root), Survey()
+    for frame in frames:
+        found, arrays = check_frame(frame)
+        faults += found
+        survey.add(arrays)
+    if not faults and 'seg_map_path' in dataset.REQUIRED:
+        records = (dataset.get_data_info(i) for i in range(len(dataset)))
+        # Most often the first frame answers.
+        if not any(has_labels(read_label(record['seg_map_path']), record) for record in records):
+            faults.append(_no_labels(dataset.ann_file, len(dataset)))
+    for text in survey.warnings():
+        print_log(f'{dataset.ann_file}, {len(frames)} of its frames: {text}', 'current', logging.WARNING)
+    return faults
+
+
+def _no_labels(ann_file: str, count: int) -> Fault:
+    return Fault(ann_file, f'no pixel of its {count} frames has a label of a class that is trained on',
+                 'Label maps hold 1 to 40, and 0 where a pixel is unlabelled')
 
 
 def check_folder(root: str,
                  lists: Sequence[str] = LISTS,
                  required: Sequence[str] = ('img_path', 'seg_map_path', 'depth_map_path'),
-                 track: Callable[[list], Iterable] = iter) -> list[Fault]:
+                 track: Callable[[list], Iterable] = iter,
+                 survey: Optional[Survey] = None) -> list[Fault]:
     """Checks a whole data folder: lists, folders, and every listed frame decoded.
 
     Args:
@@ -94,6 +120,7 @@ def check_folder(root: str,
         lists: The lists in it.
         required: Keys of the paths that every frame must have.
         track: Wraps the frames, to show progress.
+        survey: Takes the frames' values; its ``warnings`` tell what is unlikely.
 
     Raises:
         MissingDataError: If there is nothing.
@@ -101,11 +128,21 @@ def check_folder(root: str,
     require_data(root)
     folders = {key: os.path.join(root, name) for key, name in FOLDERS.items()}
     faults = check_overlap(root)
-    frames = {}
+    survey = Survey() if survey is None else survey
+    frames, listed = {}, {}
     for name in lists:
         found, missing = find_frames(os.path.join(root, name), folders, required)
         faults += missing
         frames.update((tuple(frame.values()), frame) for frame in found)
-    for frame in track(list(frames.values())):
-        faults += check_frame(frame)
+        listed[name] = {tuple(frame.values()) for frame in found}
+    labelled = set()
+    for key, frame in zip(frames, track(list(frames.values()))):
+        found, arrays = check_frame(frame)
+        faults += found
+        survey.add(arrays)
+        if arrays.label is None or has_labels(arrays.label, frame):
+            labelled.add(key)
+    if 'seg_map_path' in required:
+        faults += [_no_labels(os.path.join(root, name), len(keys))
+                   for name, keys in listed.items() if keys and not keys & labelled]
     return list(dict.fromkeys(faults))

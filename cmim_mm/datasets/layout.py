@@ -10,12 +10,13 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
 
 import cv2
 import numpy as np
 
 from cmim_mm.atomic import write_atomically
+from cmim_mm.data_error import DataError, Fault
+from cmim_mm.reader import pairing_problem, read_depth, read_label
 
 #: Key of a frame's path -> the folder that holds its files.
 FOLDERS = {
@@ -25,29 +26,6 @@ LISTS = ('train.txt', 'test.txt')
 NUM_LABELS = 40
 _SUFFIXES = ('.png', '.jpg', '.jpeg')
 _CONVERT = 'Run the converter again (it adds only what is missing)'
-MEND = 'Mend or delete the file, then convert again'
-
-
-class Fault(NamedTuple):
-    """Something wrong with the data: which file, what, and what to do."""
-    path: str
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f'{self.path}: {self.problem}. {self.remedy}.'
-
-
-class DataError(ValueError):
-    """The data cannot be used; the message names the files and what to do."""
-
-    @classmethod
-    def of(cls, faults: Sequence[Fault], root: str, shown: int = 5) -> 'DataError':
-        lines = [str(f) for f in faults[:shown]]
-        if len(faults) > shown:
-            lines.append(f'… and {len(faults) - shown} more.')
-        lines.append(f'For a full report: python tools/misc/check_dataset.py --data-root {root}')
-        return cls('\n'.join(lines))
 
 
 class MissingDataError(DataError):
@@ -68,22 +46,6 @@ def require_data(root: str) -> None:
         raise MissingDataError(root)
 
 
-def read_image(path: str) -> np.ndarray:
-    """Decodes a file as it is stored.
-
-    Raises:
-        DataError: If it is missing, empty or no image.
-    """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as e:
-        raise DataError(f'{path}: cannot be read ({e.strerror}). {_CONVERT}.') from e
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if image is None:
-        raise DataError(f'{path}: no readable image ({data.size} bytes). Delete it. {_CONVERT}.')
-    return image
-
-
 def write_png(path: str, image: np.ndarray) -> None:
     """Writes a PNG whole or not at all."""
     write_atomically(cv2.imencode('.png', image)[1].tobytes(), path, sync=False)
@@ -95,30 +57,47 @@ def encode_depth(metres: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(millimetres), 0, 65535).astype(np.uint16)
 
 
-def _size_problem(array: np.ndarray, size: tuple[int, int]) -> Optional[str]:
-    if array.shape != tuple(size):
-        return f'shape {array.shape}, while its image has {tuple(size)}'
+def load_label(path: str, size: tuple[int, int], orientation: int = 1) -> np.ndarray:
+    """Reads the label map, uint8 (H, W), of an image.
+
+    Args:
+        path: The file.
+        size: (H, W) of the image, turned as its EXIF flag says.
+        orientation: That flag.
+
+    Raises:
+        DataError: It is no label map (see :func:`cmim_mm.reader.read_label`), holds labels outside 0 to 40,
+            or does not lie on the image.
+    """
+    label = read_label(path)
+    if label.max() > NUM_LABELS:
+        bad = sorted({*label[label > NUM_LABELS].tolist()})[:5]
+        raise DataError.one(path, f'labels out of range: {bad}, expected 0 to {NUM_LABELS}')
+    return _paired(path, label, size, orientation)
 
 
-def label_problem(label: np.ndarray, size: tuple[int, int]) -> Optional[str]:
-    """What is wrong with a stored label map whose image has ``size`` = (H, W), if anything."""
-    if label.dtype != np.uint8:
-        return f'type {label.dtype}, expected uint8'
-    if label.size and label.max() > NUM_LABELS:
-        return f'labels out of range: {sorted({*label[label > NUM_LABELS].tolist()})[:5]}, expected 0 to 40'
-    return _size_problem(label, size)
+def load_depth(path: str, size: tuple[int, int], orientation: int = 1) -> np.ndarray:
+    """Reads the depth map, uint16 (H, W) in millimetres, of an image; arguments as in :func:`load_label`.
 
-
-def depth_problem(depth: np.ndarray, size: tuple[int, int]) -> Optional[str]:
-    """What is wrong with a stored depth map whose image has ``size`` = (H, W), if anything."""
+    Raises:
+        DataError: It is unreadable, of another type, empty, or does not lie on the image.
+    """
+    depth = read_depth(path)
     if depth.dtype != np.uint16:
         bad = ''
         if depth.dtype.kind == 'f':
             bad = f' ({np.isnan(depth).sum()} NaN and {(depth < 0).sum()} negative pixels)'
-        return f'type {depth.dtype}{bad}, expected uint16 in millimetres'
+        raise DataError.one(path, f'type {depth.dtype}{bad}, expected uint16 in millimetres')
     if not depth.any():
-        return 'empty: no pixel has a depth'
-    return _size_problem(depth, size)
+        raise DataError.one(path, 'empty: no pixel has a depth')
+    return _paired(path, depth, size, orientation)
+
+
+def _paired(path: str, array: np.ndarray, size: tuple[int, int], orientation: int) -> np.ndarray:
+    problem = pairing_problem(array, size, orientation)
+    if problem:
+        raise DataError.one(path, problem)
+    return array
 
 
 def read_list(path: str) -> list[str]:

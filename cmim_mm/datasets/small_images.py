@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from cmim_mm.data_error import DataError
+from cmim_mm.reader import read_image
 from cmim_mm.structures import ClsDataSample
-
-from .layout import DataError, read_image
 
 
 class SmallImageDataset(Dataset):
@@ -64,16 +64,17 @@ def read_images(paths: Sequence[str]) -> np.ndarray:
     """Decodes files of one size into uint8 (N, 3, H, W), RGB.
 
     Raises:
-        DataError: A file is no image, no 8-bit colour, or of another size than the first.
+        DataError: A file is no 8-bit image (see :func:`cmim_mm.reader.read_image`), or of another size than
+            the first.
     """
     images = None
     for i, path in enumerate(paths):
-        image = read_image(path)
+        image = read_image(path).pixels
         if images is None:
             images = np.empty((len(paths), 3, *image.shape[:2]), np.uint8)
         expected = (*images.shape[2:], 3)
-        if image.dtype != np.uint8 or image.shape != expected:
-            raise DataError(f'{path}: {image.dtype} {image.shape}, expected uint8 {expected}. Images '
-                            'kept in memory have one size and 8-bit colour; cmim_mm.ImageFolder takes others')
+        if image.shape != expected:
+            raise DataError(f'{path}: uint8 {image.shape}, expected uint8 {expected}. Images '
+                            'kept in memory have one size; cmim_mm.ImageFolder takes others')
         images[i] = image[..., ::-1].transpose(2, 0, 1)
     return images

@@ -1,66 +1,79 @@
 """Transforms for images with labels and metric depth."""
 from collections.abc import Sequence
+from typing import Optional
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform, to_tensor
 from mmcv.transforms.utils import cache_randomness
 from mmengine.structures import PixelData
-from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
+from mmseg.datasets.transforms import PackSegInputs
 
 from cmim_mm.registry import TRANSFORMS
 
-from .layout import MEND, DataError, Fault, depth_problem, label_problem, read_image
+from .layout import load_depth, load_label
 
 #: Keys of metric depth maps: float32 (H, W), metres, 0 = no measurement.
 DEPTH_KEYS = ('gt_depth_map', 'gt_raw_depth_map')
 
 
 @TRANSFORMS.register_module()
-class LoadNYUDLabel(LoadAnnotations):
-    """mmsegmentation's ``LoadAnnotations`` that refuses a broken label map by name.
+class LoadNYUDLabel(BaseTransform):
+    """Loads a label map as class indices, 255 = ignored.
+
+    With ``reduce_zero_label`` (the data set's) stored label k becomes k - 1 and 0 becomes 255; then
+    ``label_map`` (old class -> new) is applied, where the data set has one.
+
+    Required keys: ``ori_shape`` (so the image loads first), ``seg_map_path``; a sample without the latter,
+    as in inference, passes unchanged.
+    Added key: ``gt_seg_map``, uint8 (H, W), which joins ``seg_fields``.
 
     Raises:
-        DataError: If the file is unreadable, its size is not that of the image
-            as stored, or a label lies outside 0 to 40.
+        DataError: See :func:`cmim_mm.datasets.layout.load_label`.
     """
 
-    def _load_seg_map(self, results: dict) -> None:
-        path = results['seg_map_path']
-        problem = label_problem(read_image(path), results['ori_shape'][:2])
-        if problem:
-            raise DataError(str(Fault(path, problem, MEND)))
-        super()._load_seg_map(results)
+    def transform(self, results: dict) -> dict:
+        if 'seg_map_path' not in results:
+            return results
+        stored = load_label(results['seg_map_path'], results['ori_shape'][:2], results.get('orientation', 1))
+        results['gt_seg_map'] = class_table(results['reduce_zero_label'], results['label_map'])[stored]
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+
+def class_table(reduce_zero_label: bool, label_map: Optional[dict]) -> np.ndarray:
+    """Stored label -> class index as mmsegmentation's ``LoadAnnotations`` has it, uint8 (256,)."""
+    table = np.arange(256, dtype=np.uint8)
+    if reduce_zero_label:
+        table = np.append(np.uint8(255), table[:-1])
+        table[255] = 255
+    mapped = np.arange(256)
+    for old, new in (label_map or {}).items():
+        mapped[old] = new
+    return mapped.astype(np.uint8)[table]
 
 
 @TRANSFORMS.register_module()
 class LoadNYUDDepth(BaseTransform):
     """Loads 16-bit millimetres as float32 metres.
 
-    Required keys: ``depth_map_path``, ``ori_shape`` (so the image loads first).
+    Required keys: ``ori_shape`` (so the image loads first), ``depth_map_path``; a sample without the latter,
+    as in inference, passes unchanged.
     Added keys: ``gt_depth_map``, and ``gt_raw_depth_map`` where there is a
     ``raw_depth_map_path`` (in test mode); both join ``seg_fields``, so that
     mmsegmentation's flips and crops move them with the image.
 
     Raises:
-        DataError: If a file is unreadable, is not 16-bit, is empty, or its
-            size is not that of the image as stored.
+        DataError: See :func:`cmim_mm.datasets.layout.load_depth`.
     """
 
     def transform(self, results: dict) -> dict:
         for path_key, key in zip(('depth_map_path', 'raw_depth_map_path'), DEPTH_KEYS):
-            if path_key == 'depth_map_path' or path_key in results:
-                results[key] = self._load(results[path_key], results['ori_shape'][:2])
+            if path_key in results:
+                depth = load_depth(results[path_key], results['ori_shape'][:2], results.get('orientation', 1))
+                results[key] = depth.astype(np.float32) / 1000
                 results.setdefault('seg_fields', []).append(key)
         return results
-
-    @staticmethod
-    def _load(path: str, size: tuple[int, int]) -> np.ndarray:
-        depth = read_image(path)
-        problem = depth_problem(depth, size)
-        if problem:
-            raise DataError(str(Fault(path, problem, MEND)))
-        return depth.astype(np.float32) / 1000
 
 
 @TRANSFORMS.register_module()

@@ -1,4 +1,5 @@
 """Accuracy of a classifier."""
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,8 +13,8 @@ class TopKAccuracy(BaseMetric):
     """Share of images, in percent, whose true class is among the k with the highest scores.
 
     ``accuracy/top1``, ``accuracy/top5``. Classes of equal score count in the order of their indices, as
-    in argmax; a score that is not a number never counts as right. What is kept of an image is one
-    integer, the place of its true class, gathered over ranks, where the images that a distributed sampler
+    in argmax; a NaN among the scores of any image makes every figure NaN. What is kept of an image is one
+    number, the place of its true class, gathered over ranks, where the images that a distributed sampler
     repeats at its end are dropped: so the figures are exact.
 
     Args:
@@ -43,10 +44,12 @@ class TopKAccuracy(BaseMetric):
             if not 0 <= label < len(scores):
                 raise ValueError(f'TopKAccuracy: label {label} with a model of {len(scores)} classes; set '
                                  'model.decode_head.num_classes to the number of classes of the data')
-            self.results.append(place(scores, label))
+            self.results.append(math.nan if np.isnan(scores).any() else place(scores, label))
 
-    def compute_metrics(self, results: list[int]) -> dict[str, float]:
+    def compute_metrics(self, results: list[float]) -> dict[str, float]:
         places = np.asarray(results)
+        if np.isnan(places).any():
+            return {f'top{k}': math.nan for k in self.topk}
         return {f'top{k}': 100 * float((places < k).mean()) for k in self.topk}
 
 

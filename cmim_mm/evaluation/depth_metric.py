@@ -58,8 +58,8 @@ class DepthMetric(BaseMetric):
     """What both protocols share.
 
     An image without a valid pixel is left out and counted in ``skipped``. A
-    prediction below 1 mm counts as 1 mm. A NaN in a prediction shows as NaN in the
-    figures, as a diverged network must not pass for a poor one.
+    prediction below 1 mm counts as 1 mm. A NaN or an infinity anywhere in a prediction
+    makes every figure NaN: a diverged network must not pass for a poor one.
 
     Only the sums of an image are kept, and gathered over ranks.
     """
@@ -72,7 +72,8 @@ class DepthMetric(BaseMetric):
         """
         for sample in data_samples:
             pred = sample['pred_depth_map']['data'].detach().cpu().float().squeeze(0)
-            self.results.append(self.image_sums(sample, pred))
+            sums, raw = self.image_sums(sample, pred)
+            self.results.append((sums if pred.isfinite().all() else sums * math.nan, raw))
 
     def image_sums(self, sample: dict, pred: Tensor) -> ImageSums:
         raise NotImplementedError

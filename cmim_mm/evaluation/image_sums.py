@@ -28,7 +28,8 @@ class ImageSums(BaseMetric):
 
     - ``names`` (n,): their file names, or positions where they have none;
     - ``areas`` (n, 3, C): for each class the pixels that are hit, predicted and true, i.e. the diagonal,
-      column sums and row sums of the image's confusion matrix, all that IoU and accuracies need of it;
+      column sums and row sums of the image's confusion matrix, all that IoU and accuracies need of it; NaN
+      where a logit is;
       ``classes`` (C,) and ``palette`` (C, 3): what the data set calls and paints them;
     - ``pixel`` and ``eigen`` (n, 10): :func:`~cmim_mm.evaluation.depth_metric.depth_sums` of either
       protocol; ``raw`` (n,): whether the latter saw raw depth;
@@ -87,7 +88,9 @@ class ImageSums(BaseMetric):
         label = sample['gt_sem_seg']['data'].squeeze(0).to(pred)
         classes = len(self.dataset_meta['classes'])
         hit, _, predicted, true = IoUMetric.intersect_and_union(pred, label, classes, ignore_index=255)
-        return np.stack([area.numpy() for area in (hit, predicted, true)]).astype(np.int32)
+        areas = np.stack([area.numpy() for area in (hit, predicted, true)])
+        diverged = 'seg_logits' in sample and sample['seg_logits']['data'].isnan().any()
+        return areas * np.float32('nan') if diverged else areas
 
 
 def _maps(sample: Mapping) -> dict[str, np.ndarray]:

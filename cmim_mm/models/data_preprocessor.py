@@ -1,6 +1,7 @@
 """Batches of images with segmentation and depth ground truth."""
 from typing import Any, Optional
 
+import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models import SegDataPreProcessor
@@ -18,7 +19,8 @@ class DenseDataPreProcessor(SegDataPreProcessor):
     """mmseg's preprocessor for samples that may carry depth, with a working resolution of its own.
 
     Depth is padded with 0 (missing), labels with ``seg_pad_val`` (255, ignored). A training batch of
-    different sizes is padded to its largest image; ``size`` or ``size_divisor`` asks for more.
+    different sizes is padded to its largest image; ``size`` or ``size_divisor`` asks for more. In
+    evaluation nothing is padded, and images of different sizes stay a list.
 
     ``input_scale`` resizes on the device: images bilinearly, always; labels and depth to the nearest
     pixel, in training only. In evaluation the ground truth keeps its size and mmseg's heads bring the
@@ -64,7 +66,7 @@ class DenseDataPreProcessor(SegDataPreProcessor):
         if self.input_scale != 1:
             data['inputs'] = [self._resize(image, 'bilinear') for image in data['inputs']]
         if not training:
-            return super().forward(data)
+            return self._stack_or_list(data)
         if samples is None:
             raise ValueError('DenseDataPreProcessor: training needs data_samples beside inputs')
         for sample, image in zip(samples, data['inputs']):
@@ -79,6 +81,18 @@ class DenseDataPreProcessor(SegDataPreProcessor):
             sample.set_data({key: PixelData(data=F.pad(value, sample.padding_size))
                              for key, value in maps.items()})
         return data
+
+    def _stack_or_list(self, data: dict) -> dict[str, Any]:
+        """Evaluation: images that cannot be stacked stay a list (``cmim_mm.EncoderDecoder`` takes it)."""
+        if len({image.shape for image in data['inputs']}) == 1:
+            return super().forward(data)
+        samples = data.get('data_samples')
+        images = [super(DenseDataPreProcessor, self).forward(
+            dict(inputs=[image], data_samples=samples and [samples[i]]))['inputs'][0]
+            for i, image in enumerate(data['inputs'])]
+        if len({image.shape for image in images}) == 1:  # padded to one size, by test_cfg
+            images = torch.stack(images)
+        return dict(inputs=images, data_samples=samples)
 
     def _resize(self, image: Tensor, mode: str) -> Tensor:
         """(C, H, W) of any type -> float (C, H', W')."""

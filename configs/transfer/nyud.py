@@ -1,13 +1,12 @@
 # The study at full size, for GPUs: full schedules at the images' size, five seeds.
 #   --data-root data/nyud   --pretrain-root data/indoor (train/<class>/, val/<class>/)
-_teacher = {'model.neck.teacher.checkpoint': '{indoor_full_precision}'}
+_teacher = {'model.teacher.checkpoint': '{indoor_full_precision}'}
 encoders = dict(
     scratch=dict(),
     indoor=dict(pretrain='../pretrain/reactnet_r18_indoor.py'),
     indoor_cmim=dict(pretrain='../pretrain/reactnet_r18_indoor_cmim.py'),
     indoor_cmim_teacher=dict(pretrain='../pretrain/reactnet_r18_indoor_cmim_teacher.py', options=_teacher),
-    indoor_distill=dict(pretrain='../pretrain/reactnet_r18_indoor_distill.py', options={
-        'model.teacher.checkpoint': '{indoor_full_precision}'}),
+    indoor_distill=dict(pretrain='../pretrain/reactnet_r18_indoor_distill.py', options=_teacher),
     indoor_full_precision=dict(pretrain='../pretrain/fp_r18_indoor.py'),
     scratch_full_precision=dict(backbone=dict(binarizer=None)))
 tasks = dict(

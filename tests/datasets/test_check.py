@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from fake_cifar import write_class_folders
 from mmengine.dataset import ConcatDataset
 from mmengine.registry import init_default_scope
+from PIL import Image
 from torch.utils.data import TensorDataset
 
-from cmim_mm.datasets import NYUDDepthDataset, NYUDSegDataset, SeededDataset
+from cmim_mm.datasets import ImageFolder, NYUDDepthDataset, NYUDSegDataset, SeededDataset
 from cmim_mm.datasets.check import check_datasets, check_folder
 from cmim_mm.datasets.layout import DataError, MissingDataError
 from cmim_mm.engine.cli import run
@@ -30,6 +32,17 @@ def overwrite(name, array):
         else:
             suffix = '.tiff' if array.dtype == np.float32 else '.png'
             path.write_bytes(cv2.imencode(suffix, array)[1].tobytes())
+    return spoil
+
+
+def truncate(name):
+    return lambda root: (root / name).write_bytes((root / name).read_bytes()[:-30])
+
+
+def unlabel(*names):
+    def spoil(root):
+        for name in names:
+            overwrite(f'label40/{name}.png', np.zeros((12, 16), np.uint8))(root)
     return spoil
 
 
@@ -61,6 +74,15 @@ FAULTS = {
     'missing list': (lambda r: (r / 'test.txt').unlink(), 'test.txt: no such list'),
     'missing folder': (lambda r: (r / 'depth').rename(r / 'depths'), 'depth: no such folder'),
     'duplicate': (listing('train.txt', '0001\n0001\n'), 'train.txt: names frame 0001 2 times'),
+    'JPEG label': (
+        overwrite('label40/0002.png', cv2.imencode('.jpg', np.uint8(7 * ONES))[1].tobytes()),
+        'label40/0002.png: a label map in JPEG, expected PNG'),
+    'label in colour': (
+        overwrite('label40/0002.png', np.ones((12, 16, 3), np.uint8)), 'label40/0002.png: colours'),
+    'truncated image': (truncate('image/0003.png'), 'image/0003.png: no readable image'),
+    'no label in training': (
+        unlabel('0001', '0002', '0003', '0004'), 'train.txt: no pixel of its 4 frames has a label'),
+    'no label in testing': (unlabel('0005', '0006'), 'test.txt: no pixel of its 2 frames has a label'),
     'overlap': (listing('test.txt', '0001\n0005\n'), 'test.txt: 1 frames are in .*train.txt.*0001'),
 }
 
@@ -96,6 +118,80 @@ def test_scan_finds_all_of_several_faults(folder):
 def test_scan_without_data(tmp_path):
     with pytest.raises(MissingDataError):
         check_folder(str(tmp_path / 'none'))
+
+
+def turned(root, orientation, label_too):
+    """Puts a JPEG with an EXIF flag in the place of frame 1, and turns its label with it or not."""
+    stored = cv2.imread(str(root / 'image/0001.png'))
+    (root / 'image/0001.png').unlink()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored[..., ::-1]).save(root / 'image/0001.jpg', exif=exif)
+    if label_too:
+        for kind in ('label40', 'depth', 'raw_depth'):
+            path = str(root / kind / '0001.png')
+            cv2.imwrite(path, np.rot90(cv2.imread(path, -1), -1))
+
+
+@pytest.mark.parametrize('orientation, label_too, sound', [
+    (1, False, True), (6, True, True), (6, False, False), (3, False, False)])
+def test_checker_and_loader_agree_on_turned_images(folder, orientation, label_too, sound):
+    turned(folder, orientation, label_too)
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='cmim_mm.LoadNYUDLabel'),
+                dict(type='cmim_mm.LoadNYUDDepth')]
+    dataset = NYUDSegDataset(data_root=str(folder), pipeline=pipeline)
+    assert (check_folder(str(folder)) == []) is sound
+    if sound:
+        check_datasets([dataset], 8)
+        sample = dataset[0]
+        assert sample['img'].shape[:2] == sample['gt_seg_map'].shape == sample['gt_depth_map'].shape
+    else:
+        for look in (lambda: check_datasets([dataset], 8), lambda: dataset[0]):
+            with pytest.raises(DataError, match=f'label40/0001.png: .*EXIF orientation {orientation}'):
+                look()
+
+
+def test_palette_labels_train_on_their_indices(folder):
+    path = folder / 'label40/0001.png'
+    stored = cv2.imread(str(path), -1)
+    image = Image.fromarray(stored, 'P')
+    image.putpalette([i * 7 % 256 for i in range(3 * 256)])
+    image.save(path)
+    assert check_folder(str(folder)) == []
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='cmim_mm.LoadNYUDLabel')]
+    loaded = NYUDSegDataset(data_root=str(folder), pipeline=pipeline)[0]['gt_seg_map']
+    np.testing.assert_array_equal(loaded, np.where(stored == 0, 255, stored.astype(int) - 1))
+
+
+def test_no_label_of_the_classes_kept_is_refused(folder):
+    for n in range(1, 7):
+        overwrite(f'label40/{n:04d}.png', np.full((12, 16), 1 + n % 2, np.uint8))(folder)  # wall, floor
+    kept = NYUDSegDataset(data_root=str(folder), metainfo=dict(classes=('floor', 'bed')))
+    check_datasets([kept], 2)
+    none = NYUDSegDataset(data_root=str(folder), metainfo=dict(classes=('sofa', 'bed')))
+    with pytest.raises(DataError, match='train.txt: no pixel of its 4 frames has a label of a class'):
+        check_datasets([none], 2)
+    check_datasets([NYUDDepthDataset(data_root=str(folder))], 2)
+
+
+def test_unlikely_values_are_logged(folder, monkeypatch):
+    for n in range(1, 7):
+        path = str(folder / f'depth/{n:04d}.png')
+        cv2.imwrite(path, np.clip(cv2.imread(path, -1).astype(int) * 6, 0, 65535).astype(np.uint16))
+    logged = []
+    monkeypatch.setattr('cmim_mm.datasets.check.print_log', lambda text, *args: logged.append(text))
+    check_datasets([NYUDDepthDataset(data_root=str(folder))], 8)
+    assert any('train.txt, 4 of its frames: the median depth is' in text for text in logged)
+    assert any('raw depth' in text for text in logged) is False  # training reads none
+
+
+def test_class_folders(tmp_path):
+    write_class_folders(tmp_path)
+    dataset = SeededDataset(ImageFolder(str(tmp_path)))
+    check_datasets([dataset], 8)
+    (tmp_path / 'train/cat/3.png').write_bytes(b'')
+    with pytest.raises(DataError, match=r'train/cat/3.png: no readable image \(0 bytes'):
+        check_datasets([dataset], 8)
 
 
 def wrapped(root):
@@ -140,3 +236,21 @@ def test_tool(folder, repository, tmp_path, capsys):
     with pytest.raises(SystemExit) as e:
         run(lambda: main(['--data-root', str(folder)]))
     assert e.value.code == 1 and 'depth/0006.png: no readable image' in capsys.readouterr().out
+
+
+def test_tool_warns_and_scans_class_folders(folder, repository, tmp_path, capsys):
+    main = runpy.run_path(str(repository / 'tools/misc/check_dataset.py'))['main']
+    for n in range(1, 7):
+        overwrite(f'depth/{n:04d}.png', np.uint16(15000 * ONES))(folder)
+    main(['--data-root', str(folder)])
+    out = capsys.readouterr().out
+    assert re.search('warning: .*nyud: the median depth is 15 m.*\n.*0 faults, [34] warnings', out, re.S)
+    write_class_folders(tmp_path / 'classes')
+    (tmp_path / 'classes/val/bee/2.png').write_bytes(b'')
+    config = tmp_path / 'config.py'
+    config.write_text("val_dataloader = dict(dataset=dict(type='cmim_mm.ImageFolder', split='val', "
+                      "data_root='data/none', pipeline=[]))\n")
+    with pytest.raises(SystemExit):
+        run(lambda: main([str(config), '--data-root', str(tmp_path / 'classes')]))
+    out = capsys.readouterr().out
+    assert 'val/bee/2.png: no readable image (0 bytes' in out and 'val: 1 faults' in out

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
 
 from cmim_mm.datasets import LoadNYUDDepth, LoadNYUDLabel, PackDenseInputs, RandomRescaleCrop
@@ -59,6 +60,20 @@ def test_load_label(folder):
     results = LoadNYUDLabel()(paths(folder))
     stored = cv2.imread(str(folder / 'label40/0001.png'), -1).astype(int)
     np.testing.assert_array_equal(results['gt_seg_map'], np.where(stored == 0, 255, stored - 1))
+
+
+@pytest.mark.parametrize('reduce_zero_label', [True, False])
+@pytest.mark.parametrize('label_map', [
+    None, {0: 3, 3: 255, 7: 0}, {k: 255 if k % 2 else k // 2 for k in range(40)}])
+def test_labels_are_those_of_mmsegmentation(folder, reduce_zero_label, label_map):
+    given = dict(paths(folder), reduce_zero_label=reduce_zero_label, label_map=label_map)
+    expected = LoadAnnotations()(dict(given, seg_fields=[]))['gt_seg_map']
+    np.testing.assert_array_equal(LoadNYUDLabel()(given)['gt_seg_map'], expected)
+
+
+def test_what_has_no_maps_passes_unchanged(folder):
+    for load in (LoadNYUDLabel(), LoadNYUDDepth()):
+        assert load(dict(img=1, ori_shape=(12, 16))) == dict(img=1, ori_shape=(12, 16))
 
 
 @pytest.mark.parametrize('array, problem', [

@@ -28,6 +28,15 @@ def test_ties_count_in_order_and_nan_never():
     assert [place(np.array([nan, 1.0, nan]), i) for i in range(3)] == [3, 2, 3]
 
 
+@pytest.mark.parametrize('where', [(3, 0), (3, 1)])
+def test_a_nan_shows_in_every_figure(where):
+    scores = torch.eye(5)
+    scores[where] = float('nan')  # of the true class, or of another
+    metric = TopKAccuracy(topk=(1, 5))
+    metric.process({}, samples(scores, [0, 1, 2, 0, 4]))
+    assert all(np.isnan(value) for value in metric.evaluate(5).values())
+
+
 def test_images_repeated_by_the_sampler_do_not_count(monkeypatch):
     """Two ranks take 0, 2, 4 and 1, 3, 0 of five images; MMEngine hands rank 0 what all ranks found."""
     scores, labels = torch.eye(5), [0, 0, 2, 3, 3]

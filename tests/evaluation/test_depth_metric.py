@@ -135,11 +135,19 @@ def test_predictions_are_clamped():
     assert evaluate(DepthPixelMetric(), flat)['pixel/rmse'] == pytest.approx(48)
 
 
-def test_a_diverged_network_shows():
-    data = samples(1)
-    data[0]['pred_depth_map']['data'].fill_(float('nan'))
-    assert math.isnan(evaluate(DepthPixelMetric(), data)['pixel/rmse'])
-    assert math.isnan(evaluate(DepthEigenMetric(), data)['eigen_inpainted/silog'])
+@pytest.mark.parametrize('metric, prefix', [
+    (DepthPixelMetric, 'pixel'), (DepthEigenMetric, 'eigen_inpainted')])
+@pytest.mark.parametrize('value', ['nan', 'inf', '-inf'])
+@pytest.mark.parametrize('place', ['valid', 'missing', 'outside the crop', 'without any truth'])
+def test_one_pixel_of_a_diverged_network_shows_in_every_figure(metric, prefix, value, place):
+    data = samples(4)
+    y, x = (0, 0) if place == 'outside the crop' else (20, 20)
+    data[2]['gt_depth_map']['data'][0, y, x] = 0.0 if place == 'missing' else 2.0
+    if place == 'without any truth':
+        data[2]['gt_depth_map']['data'].zero_()
+    data[2]['pred_depth_map']['data'][0, y, x] = float(value)
+    figures = evaluate(metric(), data)
+    assert all(math.isnan(v) for k, v in figures.items() if k != f'{prefix}/skipped') and len(figures) == 10
 
 
 def test_perfect_prediction_is_finite():

@@ -2,7 +2,7 @@
 import os
 from argparse import ArgumentParser
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from mmengine.config import Config
@@ -10,9 +10,11 @@ from mmengine.registry import DATASETS
 from mmengine.utils import track_iter_progress
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
-from cmim_mm.datasets.check import check_folder
+from cmim_mm.datasets import ImageFolder
+from cmim_mm.datasets.check import check_folder, check_images
 from cmim_mm.datasets.data_root import dataset_cfgs
 from cmim_mm.datasets.nyud import NYUDDataset
+from cmim_mm.datasets.survey import Survey
 from cmim_mm.engine.cli import CfgOptions, ToolError, load_config, run
 
 
@@ -24,15 +26,44 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def folders_of(cfg: Config) -> dict[str, dict[str, set[str]]]:
-    """Data folder -> the lists, and the required keys, to check it for."""
-    folders = defaultdict(lambda: {'lists': set(), 'required': set()})
+def datasets_of(cfg: Config) -> Iterator:
+    """The data sets of a config, without their pipelines."""
     for node in dataset_cfgs(cfg):
-        dataset = DATASETS.build(dict(node, pipeline=[], lazy_init=True))
-        if isinstance(dataset, NYUDDataset):
-            folders[dataset.data_root]['lists'].add(os.path.relpath(dataset.ann_file, dataset.data_root))
-            folders[dataset.data_root]['required'].update(dataset.REQUIRED)
-    return folders
+        if 'pipeline' in node:
+            yield DATASETS.build(dict(node, pipeline=[], lazy_init=True))
+        else:
+            yield DATASETS.build(node)  # CIFAR: reads, and so checks, everything at once
+
+
+def check_layouts(datasets: Sequence[NYUDDataset]) -> int:
+    """Checks data folders for what these data sets need of them; prints, and returns the number of faults."""
+    folders = defaultdict(lambda: {'lists': set(), 'required': set()})
+    for dataset in datasets:
+        folders[dataset.data_root]['lists'].add(os.path.relpath(dataset.ann_file, dataset.data_root))
+        folders[dataset.data_root]['required'].update(dataset.REQUIRED)
+    return sum(check_layout(root, **{key: sorted(names) for key, names in what.items()})
+               for root, what in folders.items())
+
+
+def check_layout(root: str, **what: Sequence[str]) -> int:
+    """Checks one data folder; prints, and returns the number of faults."""
+    print(root, flush=True)
+    survey = Survey()
+    faults = check_folder(root, track=track_iter_progress, survey=survey, **what)
+    warnings = [f'warning: {root}: {text}.' for text in survey.warnings()]
+    print('', *faults, *warnings, f'{root}: {len(faults)} faults, {len(warnings)} warnings', sep='\n')
+    return len(faults)
+
+
+def check_class_folders(dataset: ImageFolder) -> int:
+    """Decodes all images of a split; prints, and returns the number of faults."""
+    dataset.full_init()
+    folder = os.path.join(dataset.data_root, dataset.split)
+    print(folder, flush=True)
+    faults = check_images(track_iter_progress(
+        [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]))
+    print('', *faults, f'{folder}: {len(faults)} faults', sep='\n')
+    return len(faults)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -40,15 +71,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(argv)
     if not (args.config or args.data_root):
         parser.error('give a CONFIG or --data-root DIR')
-    folders = folders_of(load_config(args)) if args.config else {args.data_root: {}}
-    if not folders:
-        raise ToolError(f'{args.config}: no data set of this project to check')
-    total = 0
-    for root, what in folders.items():
-        print(root, flush=True)
-        faults = check_folder(root, track=track_iter_progress, **{k: sorted(v) for k, v in what.items()})
-        print('', *faults, f'{root}: {len(faults)} faults', sep='\n')
-        total += len(faults)
+    if args.config:
+        datasets = list(datasets_of(load_config(args)))
+        layouts = [d for d in datasets if isinstance(d, NYUDDataset)]
+        folders = {(d.data_root, d.split): d for d in datasets if isinstance(d, ImageFolder)}
+        if not datasets:
+            raise ToolError(f'{args.config}: no data set of this project to check')
+        total = check_layouts(layouts) + sum(map(check_class_folders, folders.values()))
+    else:
+        total = check_layout(args.data_root)
     if total:
         raise ToolError(f'{total} faults, see above')
 

@@ -23,7 +23,7 @@ tta_pipeline = [
         [dict(type='cmim_mm.PackDenseInputs')],
     ]),
 ]
-tta_model = dict(type='SegTTAModel')
+tta_model = dict(type='cmim_mm.SegTTAModel')
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,
@@ -40,5 +40,5 @@ val_dataloader = dict(
         type='cmim_mm.NYUDSegDataset', data_root=data_root, ann_file='test.txt', test_mode=True,
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+val_evaluator = dict(type='cmim_mm.IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

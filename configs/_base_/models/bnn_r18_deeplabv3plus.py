@@ -1,5 +1,5 @@
 model = dict(
-    type='EncoderDecoder',
+    type='cmim_mm.EncoderDecoder',
     data_preprocessor=dict(
         type='cmim_mm.DenseDataPreProcessor',
         mean=[123.675, 116.28, 103.53],
@@ -7,7 +7,7 @@ model = dict(
         bgr_to_rgb=True),
     backbone=dict(type='cmim_mm.BinaryResNet', depth=18, binarizer='ReActNet', output_stride=16),
     decode_head=dict(
-        type='DepthwiseSeparableASPPHead',
+        type='cmim_mm.DepthwiseSeparableASPPHead',
         in_channels=512,
         in_index=3,
         channels=128,

@@ -1,5 +1,5 @@
 model = dict(
-    type='DepthEstimator',
+    type='cmim_mm.DepthEstimator',
     data_preprocessor=dict(
         type='cmim_mm.DenseDataPreProcessor',
         mean=[123.675, 116.28, 103.53],
