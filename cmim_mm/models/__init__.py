@@ -6,11 +6,11 @@ from .cls_data_preprocessor import ClsDataPreProcessor
 from .cmim import add_cmim
 from .contrast import contrast
 from .data_preprocessor import DenseDataPreProcessor
-from .heads import ClsHead, CMIMHead, DepthHead
+from .heads import ClsHead, CMIMHead, DepthHead, LinearDepthHead
 from .latents import LatentSource, MovingAverage, SamePass, SecondView, Teacher
 from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
 from .memories import Bank, InBatch, Memory, Queue
-from .necks import ContrastiveMINeck
+from .necks import ContrastiveMINeck, StandardizeNeck
 from .teacher import FrozenTeacher
 from .tta import DepthTTAModel, SegTTAModel
 
@@ -18,6 +18,6 @@ __all__ = [
     'Bank', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
     'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
     'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier',
-    'InBatch', 'LatentSource', 'Memory', 'MovingAverage', 'Queue', 'SamePass', 'SecondView',
-    'SegTTAModel', 'SiLogLoss', 'Teacher', 'add_cmim', 'contrast',
+    'InBatch', 'LatentSource', 'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass',
+    'SecondView', 'SegTTAModel', 'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim', 'contrast',
 ]
