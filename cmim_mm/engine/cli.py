@@ -27,6 +27,7 @@ from cmim_mm.datasets.layout import DataError
 from cmim_mm.engine.console import QuietRunner, say
 from cmim_mm.engine.distributed import setup_launcher
 from cmim_mm.engine.hooks import ConsoleProgressHook, NonFiniteError
+from cmim_mm.engine.machine_errors import machine_problem
 from cmim_mm.engine.schedule import ScheduleError
 
 
@@ -240,6 +241,9 @@ def expected_message(error: Exception) -> Optional[str]:
         if 'Original Traceback' in text:
             text = text.rpartition(f'{type(error).__name__}: ')[2].rstrip()
         return text
+    problem = machine_problem(error)
+    if problem:
+        return problem
     built = _type_being_built(error)
     if built and text and isinstance(error, (KeyError, ValueError, TypeError, AssertionError)):
         return f"the config's type='{built}' cannot be built: {text}"
