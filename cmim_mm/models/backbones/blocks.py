@@ -83,8 +83,9 @@ class _TwoSlopes(Function):
     @staticmethod
     def forward(ctx, x, gamma_pos, gamma_neg):
         ctx.save_for_backward(x, gamma_pos, gamma_neg)
+        gamma_pos, gamma_neg = gamma_pos.to(x.dtype), gamma_neg.to(x.dtype)
         positive = x.relu()
-        return (x - positive).mul_(gamma_neg).addcmul_(positive, gamma_pos.to(x.dtype))
+        return (x - positive).mul_(gamma_neg).addcmul_(positive, gamma_pos)
 
     @staticmethod
     def backward(ctx, grad):
@@ -92,7 +93,8 @@ class _TwoSlopes(Function):
         positive, negative = (torch.ops.aten.threshold_backward(grad, side, 0) for side in (x, -x))
         grad_pos, grad_neg = ((side * x).sum_to_size(gamma_pos.shape).to(gamma_pos.dtype)
                               for side in (positive, negative))
-        return positive.mul_(gamma_pos).addcmul_(negative, gamma_neg.to(x.dtype)), grad_pos, grad_neg
+        grad_x = positive.mul_(gamma_pos.to(x.dtype)).addcmul_(negative, gamma_neg.to(x.dtype))
+        return grad_x, grad_pos, grad_neg
 
 
 class Maxout(nn.Module):
