@@ -29,6 +29,7 @@ class _StandardizedTriangle(Function):
     @staticmethod
     def backward(ctx, grad):
         x, mean, t = ctx.saved_tensors
+        grad = at_least_float32(grad)
         centred = x - mean
         std = deviation(centred)
         grad = triangle_slope(centred, t / std, 1.0).mul_(grad)
