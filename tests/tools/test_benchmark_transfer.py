@@ -24,7 +24,8 @@ _tiny = {{
        for key, value in (('num_workers', 0), ('persistent_workers', False))}}}}
 encoders = dict(
     scratch=dict(),
-    rooms=dict(pretrain='{configs}/nyud_depth_bnn_quick.py', data_root='{{data_root}}', options=_tiny))
+    rooms=dict(pretrain='{configs}/nyud_depth_bnn_quick.py', data_root='{{data_root}}', options={{
+        **_tiny, 'default_hooks.probe.type': 'cmim_mm.ProbeHook', 'default_hooks.probe.num_images': 2}}))
 tasks = dict(segmentation=dict(config='{configs}/nyud_seg_bnn_quick.py'),
              depth=dict(config='{configs}/nyud_depth_bnn_quick.py'))
 modes = ['linear']
