@@ -51,17 +51,17 @@ def print_estimate(runs: Sequence[Run], jobs: int) -> None:
     print(f'\n{len(runs)} runs; with {jobs} at a time about {format_seconds(seconds / jobs)}, if they do not '
           'slow each other down')
     if unknown:
-        print(f'{unknown} of them cannot be timed before what they start from is there')
+        print(f'{unknown} of them cannot be timed: what they start from is not there yet, or they count '
+              'epochs')
 
 
 def measure(run: Run) -> Optional[Estimate]:
-    """Trains and tests a few batches; None where the run needs another's weights to be built."""
+    """Trains and tests a few batches; None where the run needs another's weights, or counts epochs."""
+    if not run.steps:
+        return None
     cfg = Config.fromstring(run.config, '.py')
-    length = cfg.train_cfg.get('max_iters') or 0
-    cfg.train_cfg.max_iters = STEPS + 1
+    cfg.train_cfg.update(max_iters=STEPS + 1, val_begin=STEPS + 2)
     cfg.model.backbone.pop('init_cfg', None)
-    for key in ('val_dataloader', 'val_evaluator', 'val_cfg'):
-        cfg[key] = None
     cfg.default_hooks.checkpoint.update(interval=-1, save_best=None, save_last=False)
     cfg.log_level, cfg.experiment_name = 'ERROR', run.name.replace('/', '_')
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +74,7 @@ def measure(run: Run) -> Optional[Estimate]:
         except (FileNotFoundError, CheckpointError):
             return None
         step = (clock.ticks[-1] - clock.ticks[0]) / STEPS
-        return Estimate(image_cost(runner, cfg), step, step * length + _test_seconds(runner))
+        return Estimate(image_cost(runner, cfg), step, step * run.steps + _test_seconds(runner))
 
 
 def _test_seconds(runner: Runner) -> float:

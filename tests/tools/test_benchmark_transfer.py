@@ -24,7 +24,8 @@ _tiny = {{
        for key, value in (('num_workers', 0), ('persistent_workers', False))}}}}
 encoders = dict(
     scratch=dict(),
-    rooms=dict(pretrain='{configs}/nyud_depth_bnn_quick.py', data_root='{{data_root}}', options=_tiny))
+    rooms=dict(pretrain='{configs}/nyud_depth_bnn_quick.py', data_root='{{data_root}}', options={{
+        **_tiny, 'default_hooks.probe.type': 'cmim_mm.ProbeHook', 'default_hooks.probe.num_images': 2}}))
 tasks = dict(segmentation=dict(config='{configs}/nyud_seg_bnn_quick.py'),
              depth=dict(config='{configs}/nyud_depth_bnn_quick.py'))
 modes = ['linear']
@@ -182,7 +183,6 @@ def test_mistakes_leave_the_folder_alone(finished, tool, tmp_path, rooms_root, r
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['--jobs', '0'], '--jobs 0: expected 1 or more'),
     (['--data-root', 'none'], 'No data in'), (['--work-dir', 'none', '--watch'], 'holds no manifest.json')])
 def test_wrong_arguments(call, arguments, message):
     with pytest.raises(Exception, match=message):
