@@ -23,11 +23,17 @@ REQUIREMENTS = [
     'h5py',
     'packaging',
     'pillow',
+    'jinja2',  # these four come with torch, mmengine and mmsegmentation too
+    'matplotlib',
+    'rich',
+    'scipy',
 ]
 EXTRAS = {
     'lite': ['mmcv-lite>=2.1,<2.2'],
     'mmcv': ['mmcv>=2.1,<2.2'],
     'tensorboard': ['tensorboard'],
+    'slurm': ['submitit'],
+    'ray': ['ray'],
     'dev': ['pytest', 'ruff', 'setuptools>=70.1', 'tensorboard'],
 }
 
@@ -69,7 +75,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['cmim_mm', 'cmim_mm.*']),
-    package_data={'cmim_mm': ['datasets/data/*']},
+    package_data={'cmim_mm': ['datasets/data/*', 'benchmark/data/*']},
     python_requires='>=3.10,<3.14',
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

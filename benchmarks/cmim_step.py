@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
+from cmim_mm.binarize import set_progress
 from cmim_mm.engine.cli import ToolError, format_table, parse_args, run
+from cmim_mm.models import Bank
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
@@ -42,16 +44,16 @@ class Case(NamedTuple):
     batch: int
     negatives: int
     images: int
-    kind: str
+    memory: str
 
     def scaled(self, scale: float) -> 'Case':
-        return Case(*(max(2, round(scale * size)) for size in self[:3]), self.kind)
+        return Case(*(max(2, round(scale * size)) for size in self[:3]), self.memory)
 
 
 CASES = dict(
-    cifar=Case(100, 4096, 50_000, 'bank'),
-    imagenet=Case(256, 16_384, 1_281_167, 'bank'),
-    queue=Case(256, 65_536, 1_281_167, 'queue'))
+    cifar=Case(100, 4096, 50_000, 'Bank'),
+    imagenet=Case(256, 16_384, 1_281_167, 'Bank'),
+    queue=Case(256, 65_536, 1_281_167, 'Queue'))
 
 
 def classifier(network: str, binarizer: Optional[str], **parts) -> dict:
@@ -66,14 +68,12 @@ def classifier(network: str, binarizer: Optional[str], **parts) -> dict:
 
 def contrasted(network: str, binarizer: str, case: Case) -> dict:
     """The same with CMIM."""
-    rows = case.negatives if case.kind == 'queue' else case.images
-    return classifier(
-        network, binarizer, record=True,
-        neck=dict(type='cmim_mm.ContrastiveMINeck', in_channels=[NETWORKS[network][1]], dim=DIM),
-        auxiliary_head=dict(
-            type='cmim_mm.CMIMHead', loss=dict(type='cmim_mm.CMIMLoss', temperature=TEMPERATURE),
-            memory=dict(type='cmim_mm.MemoryBank', num_rows=rows, dim=DIM, kind=case.kind,
-                        num_negatives=case.negatives)))
+    model = classifier(network, binarizer)
+    memory = dict(type=case.memory, num_negatives=case.negatives)
+    if case.memory == 'Queue':
+        memory['num_rows'] = case.negatives
+    head = dict(loss=dict(temperature=TEMPERATURE), memory=memory)
+    return dict(model, type='cmim_mm.CMIM', on=model['type'], cmim=dict(neck=dict(dim=DIM), head=head))
 
 
 class ModelStep(TrainStep):
@@ -91,7 +91,12 @@ class ModelStep(TrainStep):
         self.loss = self._loss
 
     def _build(self, model: dict, case: Case) -> nn.Module:
-        return MODELS.build(model)
+        network = MODELS.build(model)
+        set_progress(network, 0.5)
+        for module in network.modules():
+            if isinstance(module, Bank):
+                module.allocate(case.images)
+        return network
 
     def _loss(self) -> Tensor:
         losses = self.network.loss(self.images, self.samples)

@@ -5,9 +5,10 @@ from .version import __version__
 check_versions()
 install_ops_stand_in()
 
-from . import checkpoint, load_image  # noqa: E402  (need the versions that were just checked)
+from . import checkpoint, load_image, runner  # noqa: E402  (need the versions that were just checked)
 
 checkpoint.install()
 load_image.install()
+runner.install()
 
 __all__ = ['__version__']

@@ -1,4 +1,5 @@
 """Writing a file so that a kill at any moment leaves either the old one or the new one."""
+import contextlib
 import os
 from pathlib import Path
 from typing import Union
@@ -17,15 +18,25 @@ def write_atomically(data: bytes, path: Union[str, Path], sync: bool = True) -> 
         path: Where it goes.
         sync: Whether it is on the disk before the rename, which survives a power failure too; without,
             a kill of the process alone. Thousands of files that can be made again go without.
+
+    Raises:
+        OSError: It cannot be written; names ``path``, and nothing of it is left.
     """
     partial = f'{path}{PARTIAL}'
     os.makedirs(os.path.dirname(partial) or '.', exist_ok=True)
-    with open(partial, 'wb') as file:
-        file.write(data)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, 'wb') as file:
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(partial, path)
+    except (OSError, KeyboardInterrupt) as error:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        if isinstance(error, OSError):  # a full disk's does not say where
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def remove_partial_files(folder: Union[str, Path]) -> None:

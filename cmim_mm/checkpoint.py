@@ -10,6 +10,9 @@ for everything that loads through MMEngine (``load_from``, ``resume``,
    the environment says, with a short allow-list for what MMEngine saves;
 2. config texts are dropped from what was read, and an inferencer that would
    take its config from a checkpoint is refused.
+
+Each of these doors takes the same forms (``checkpoint_forms``, safetensors), as
+all of them read through this one loader.
 """
 import functools
 import io
@@ -37,6 +40,9 @@ from mmengine.runner.checkpoint import (
     get_torchvision_models,
 )
 
+from .checkpoint_forms import with_state_dict
+from .safetensors_file import is_safetensors, read_safetensors
+
 #: What the weights-only unpickler says when it meets code rather than data.
 _FOUND_CODE = re.compile(
     r'GLOBAL (\S+)|unrecognized function ([^\n]+)|allowlisted via `add_safe_globals`,? but got ([^\n]+)')
@@ -49,16 +55,17 @@ class CheckpointError(RuntimeError):
 
 
 def load_checkpoint_file(file: Union[str, Path, io.BytesIO], map_location: Any = None, name: str = '') -> Any:
-    """Reads a checkpoint without executing anything that it holds.
+    """Reads a checkpoint, PyTorch's or a safetensors file, without executing anything that it holds.
 
     Args:
         file: Path, or buffer of the file's bytes.
-        map_location: As for ``torch.load``.
+        map_location: As for ``torch.load``; a safetensors file stays on the CPU unless it is a device.
         name: How to call the file in errors. Defaults to the path.
 
     Returns:
-        The checkpoint (a dict, or a lone tensor) without the config texts ``meta['config']``,
-        ``meta['cfg']`` and ``message_hub['runtime_info']['cfg']``.
+        A dict with ``state_dict`` and ``meta``, whatever form the file has (``checkpoint_forms``); a dict
+        without weights, or a lone tensor, as it is. The config texts ``meta['config']``, ``meta['cfg']``
+        and ``message_hub['runtime_info']['cfg']`` are left out.
 
     Raises:
         CheckpointError: It holds code, is cut short, or is no checkpoint.
@@ -66,7 +73,12 @@ def load_checkpoint_file(file: Union[str, Path, io.BytesIO], map_location: Any =
     """
     name = name or str(file)
     try:
-        checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+        if is_safetensors(file):
+            checkpoint = read_safetensors(file)
+            if isinstance(map_location, (str, torch.device)):
+                checkpoint = {key: tensor.to(map_location) for key, tensor in checkpoint.items()}
+        else:
+            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
     except OSError:
         raise
     except Exception as error:  # a damaged file can raise nearly anything
@@ -75,7 +87,7 @@ def load_checkpoint_file(file: Union[str, Path, io.BytesIO], map_location: Any =
         raise CheckpointError(
             f'{name}: holds a {type(checkpoint).__name__}, expected a dict with the weights (a state_dict). '
             'Give the file that training saved, e.g. iter_20000.pth.')
-    return _drop_config_texts(checkpoint)
+    return with_state_dict(_drop_config_texts(checkpoint))
 
 
 def _explain(name: str, error: Exception) -> str:
@@ -170,7 +182,8 @@ def load_from_openmmlab(filename: str, map_location: Any = None) -> Any:
 
 def load_from_mmcls(filename: str, map_location: Any = None) -> Any:
     """``mmcls://NAME``: the backbone of a classifier."""
-    return _process_mmcls_checkpoint(load_from_http(_look_up(get_mmcls_models(), filename), map_location))
+    loaded = load_from_http(_look_up(get_mmcls_models(), filename), map_location)
+    return with_state_dict(_process_mmcls_checkpoint(loaded))
 
 
 def _look_up(addresses: dict, filename: str) -> str:

@@ -36,3 +36,16 @@ VISUALIZERS = Registry(
 
 #: One class a binarization method; ``build`` takes a name or a config dict.
 BINARIZERS = Registry('binarizer', scope='cmim_mm', locations=['cmim_mm.binarize'])
+
+
+def own(cfg: dict, default: str, **more) -> dict:
+    """``cfg`` for ``MODELS.build``: ``type='Bank'`` means ``cmim_mm.Bank``, and may be left out.
+
+    Args:
+        cfg: Of a module.
+        default: Its type where it says none.
+        more: Further arguments; those of ``cfg`` win.
+    """
+    MODELS.import_from_location()
+    name = cfg.get('type', default)
+    return {**more, **cfg, 'type': f'cmim_mm.{name}' if name in MODELS.module_dict else name}

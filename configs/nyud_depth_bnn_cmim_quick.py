@@ -1,4 +1,3 @@
-# CMIM in the dense training itself; the last map has 4 x 5 positions at this resolution.
-# Any binarizer: --cfg-options model.backbone.binarizer=ReCU
+# CMIM in the dense training itself. Any binarizer: --cfg-options model.backbone.binarizer=ReCU
 _base_ = ['./nyud_depth_bnn_quick.py', './_base_/cmim/dense.py']
-model = dict(_base_.cmim, neck=dict(_base_.cmim.neck, grid=(4, 5)))
+model = dict(_base_.pop('cmim'), on=_base_.model.type)

@@ -141,7 +141,7 @@ def test_hostile_url(door, server, hostile, marker, tmp_path):
 def test_url_is_downloaded_once(server, tmp_path, monkeypatch):
     torch.save({'layer.bias': torch.ones(1)}, tmp_path / 'good.pth')
     for _ in range(2):
-        assert CheckpointLoader.load_checkpoint(f'{server}/good.pth')['layer.bias'] == 1
+        assert CheckpointLoader.load_checkpoint(f'{server}/good.pth')['state_dict']['layer.bias'] == 1
         (tmp_path / 'good.pth').unlink(missing_ok=True)
     with pytest.raises(CheckpointError, match='cannot be downloaded'):
         CheckpointLoader.load_checkpoint(f'{server}/absent.pth')

@@ -47,8 +47,9 @@ def test_wheel(tree, tmp_path):
         assert files == {n[len(prefix):] for n in names if n.startswith(prefix)}
     assert 'cmim_mm/.mim/model-index.yml' in names
     modules = {f'cmim_mm/{n}' for n in relative_files(tree / 'cmim_mm', '.py')}
-    data = {f'cmim_mm/datasets/data/{p.name}' for p in (tree / 'cmim_mm/datasets/data').iterdir()}
-    assert data and data | modules <= names
+    data = {str(path.relative_to(tree)) for path in tree.glob('cmim_mm/*/data/*')}
+    assert {'cmim_mm/datasets/data/nyud.json', 'cmim_mm/benchmark/data/report.html'} <= data
+    assert data | modules <= names
     assert not any(n.startswith(('tests', 'docs')) or n.endswith('.pyc') for n in names)
     required = [line for line in metadata.splitlines() if line.startswith('Requires-Dist')]
     hard = [line for line in required if 'extra ==' not in line]

@@ -17,7 +17,8 @@ from typing import Optional
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.atomic import write_atomically
 from cmim_mm.datasets.layout import read_list
-from cmim_mm.engine.cli import ToolError, format_table, run
+from cmim_mm.engine.bfloat16 import has_fast_bfloat16
+from cmim_mm.engine.cli import ToolError, check_folder, format_table, run
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOMS = 'data/rooms'
@@ -51,12 +52,12 @@ def call(tool: str, *arguments: object) -> None:
     print(f'({time.monotonic() - started:.0f} s)', flush=True)
 
 
-def run_task(task: str, root: Path, out: Path, iters: int) -> dict:
+def run_task(task: str, root: Path, out: Path, iters: int, amp: bool) -> dict:
     """Trains, evaluates and paints; returns the metrics of the network and of the trivial predictor."""
     config = os.path.relpath(REPOSITORY / 'configs' / TASKS[task][0])
     data = ('--data-root', root)
-    call('train.py', config, '--work-dir', out, *data, '--cfg-options', f'train_cfg.max_iters={iters}',
-         f'train_cfg.val_interval={iters}', f'param_scheduler.1.end={iters}')
+    call('train.py', config, '--work-dir', out, *data, *(['--amp'] if amp else []), '--cfg-options',
+         f'train_cfg.max_iters={iters}', f'train_cfg.val_interval={iters}', f'param_scheduler.1.end={iters}')
     checkpoint = os.path.relpath((out / 'last_checkpoint').read_text().strip())
     call('test.py', config, checkpoint, '--work-dir', out / 'test', *data)
     call('analysis_tools/trivial_baselines.py', config, '--out', out / 'trivial.json', *data)
@@ -70,9 +71,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = make_parser().parse_args(argv)
     started = time.monotonic()
     root, out = Path(args.data_root), Path(args.out)
+    check_folder(out, '--out')
     if args.data_root == ROOMS and not (root / 'test.txt').is_file():
         call('dataset_converters/rooms.py', '-o', root, '--num', args.num)
-    results = {task: run_task(task, root, out / task, args.iters) for task in TASKS}
+    amp = has_fast_bfloat16()
+    print('Training in mixed precision: this machine has instructions for bfloat16.' if amp else
+          'Training in float32: this machine has no instructions for bfloat16.', flush=True)
+    results = {task: run_task(task, root, out / task, args.iters, amp) for task in TASKS}
 
     rows = []
     for task, (_, names) in TASKS.items():

@@ -15,6 +15,7 @@ from cmim_mm.engine.cli import (
     add_runner_arguments,
     build_runner,
     check_data_roots,
+    check_folder,
     format_table,
     load_config,
     parse_args,
@@ -88,8 +89,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         set_tta(cfg)
     if args.out:
         add_dump(cfg, args.out)
+    for path, argument in ((args.out, '--out'), (args.show_dir, '--show-dir')):
+        if path:
+            check_folder(path, argument)
     check_data_roots(cfg, 'test_dataloader')
-    runner = build_runner(cfg, args.launcher)
+    runner = build_runner(cfg, args.launcher, args.verbose, shown=['mmseg.evaluation'])
     check_weights(runner.model, args.checkpoint)
     metrics = runner.test()
     if is_main_process():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
@@ -28,7 +29,7 @@ def make_parser() -> ArgumentParser:
         '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
         help='go on from this checkpoint; without a value, from the latest one in the work folder, if any')
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU')
+        '--amp', action='store_true', help='mixed precision: bfloat16; float16 on a GPU without it')
     return parser
 
 
@@ -43,7 +44,7 @@ def set_resume(cfg: Config, checkpoint: str) -> None:
 
 
 def set_amp(cfg: Config) -> None:
-    """Swaps OptimWrapper for its mixed-precision form."""
+    """Swaps OptimWrapper for its mixed-precision form; bfloat16 has float32's exponents: no loss scale."""
     wrapper = cfg.optim_wrapper
     current = wrapper.get('type', 'OptimWrapper')
     if current.rpartition('.')[2] in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
@@ -52,8 +53,10 @@ def set_amp(cfg: Config) -> None:
         raise ToolError(f"--amp needs optim_wrapper.type='OptimWrapper'; the config has '{current}'")
     if get_device() == 'cpu':
         wrapper.type = 'cmim_mm.CPUAmpOptimWrapper'
+    elif get_device() == 'cuda' and not torch.cuda.is_bf16_supported():
+        wrapper.update(type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic')
     else:
-        wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+        wrapper.update(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -64,7 +67,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.amp:
         set_amp(cfg)
     check_data_roots(cfg, 'train_dataloader', 'val_dataloader')
-    build_runner(cfg, args.launcher).train()
+    build_runner(cfg, args.launcher, args.verbose).train()
 
 
 if __name__ == '__main__':

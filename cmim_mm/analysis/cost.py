@@ -152,9 +152,13 @@ class _Counter:
                 other = sum(p.numel() for p in module.parameters()) - weights
                 self._counted[name] = LayerCost(
                     name or '(model)', type(module).__name__, input_bits, weight_bits, weights, other)
-            # Each output value of a convolution (input value of a transposed one) meets a whole kernel.
+            # Each output value of a convolution (input value of a transposed one) meets a whole kernel, or
+            # the part of it that belongs to the channels it was given.
             values = args[0] if isinstance(module, TRANSPOSED) else output
-            self._counted[name].macs += values.numel() * module.weight[0].numel()
+            kernel = module.weight[0].numel()
+            if isinstance(module, nn.Conv2d):
+                kernel = kernel * args[0].shape[1] // module.in_channels
+            self._counted[name].macs += values.numel() * kernel
 
         return hook
 

@@ -1,9 +1,8 @@
 """What a binarizer is: the contract that all methods meet, and how one is built from a config."""
-from typing import NamedTuple, Union
+from typing import NamedTuple, Optional, Union
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
 
 from ..registry import BINARIZERS
 from .elementwise import sign
@@ -99,29 +98,17 @@ class Binarizer(nn.Module):
         """Binary activation with its gradient, (N, C, H, W)."""
         raise NotImplementedError
 
+    def output_scale(self) -> Optional[Tensor]:
+        """What each output channel is multiplied by, its bias included, (O, 1, 1); None for 1."""
+        return None
+
     def scale_output(self, y: Tensor) -> Tensor:
-        """What follows the convolution (its bias included), (N, O, H', W')."""
-        return y
+        """A convolution's output times :meth:`output_scale`, (N, O, H', W')."""
+        scale = self.output_scale()
+        return y if scale is None else y * scale.to(y.dtype)
 
     def start_epoch(self, weight: Tensor) -> None:
         """What the method does once an epoch of training; changes its own buffers only."""
-
-
-class _Scale(Function):
-    """y alpha, which keeps the result (a norm keeps it anyway) instead of y."""
-
-    @staticmethod
-    def forward(ctx, y, alpha):
-        # As good as 0, but y, and so alpha's gradient, can still be told from the result.
-        alpha = alpha.masked_fill(alpha == 0, min(1e-4, torch.finfo(alpha.dtype).tiny**0.5))
-        scaled = y * alpha
-        ctx.save_for_backward(scaled, alpha)
-        return scaled
-
-    @staticmethod
-    def backward(ctx, grad):
-        scaled, alpha = ctx.saved_tensors
-        return grad * alpha, (grad * scaled).sum_to_size(alpha.shape) / alpha
 
 
 class OutputScale(Binarizer):
@@ -139,8 +126,8 @@ class OutputScale(Binarizer):
         with torch.no_grad():
             self.alpha.copy_(weight.abs().mean((1, 2, 3)).view_as(self.alpha))
 
-    def scale_output(self, y: Tensor) -> Tensor:
-        return _Scale.apply(y, self.alpha.to(y.dtype))
+    def output_scale(self) -> Tensor:
+        return self.alpha
 
 
 def get_binarizer(cfg: Union[str, dict]) -> type[Binarizer]:

@@ -13,7 +13,7 @@ Size2d = Union[int, tuple[int, int]]
 
 @MODELS.register_module()
 class BinaryConv2d(nn.Conv2d):
-    """y = scale_output(conv2d(binary_input(x), binary_weight(), bias)).
+    """y = output_scale * conv2d(binary_input(x), binary_weight(), bias), the scale being 1 for most methods.
 
     Takes the place of ``nn.Conv2d`` anywhere; in MM modules by
     ``conv_cfg=dict(type='cmim_mm.BinaryConv2d', binarizer='IRNet')``. Stride,
@@ -83,4 +83,9 @@ class BinaryConv2d(nn.Conv2d):
         binary = self.binary_input(x)
         if self.recording and self.training:
             self.last_pair = x, binary
-        return self.binarizer.scale_output(convolve(self, binary, x, self.binary_weight()))
+        weight, bias, scale = self.binary_weight(), self.bias, self.binarizer.output_scale()
+        if scale is not None:
+            # In the filters it costs no pass over the output, and 0 is no special case.
+            weight = weight * scale.unsqueeze(-1)
+            bias = None if bias is None else bias * scale.flatten()
+        return convolve(self, binary, x, weight, bias)

@@ -11,17 +11,30 @@ from torch import Tensor
 
 
 def at_least(x: Tensor, threshold: Union[Tensor, float]) -> Tensor:
-    """1 where x >= threshold, else 0, in x's dtype; no gradient.
+    """1 where x >= threshold, else 0, in x's dtype; no gradient. Exact: a threshold keeps all its digits.
 
     Args:
         x: any shape.
         threshold: a number, or a tensor that broadcasts to x.
     """
     x = x.detach()
-    if isinstance(threshold, Tensor):
-        # With an axis: a 0-dimensional threshold would be rounded to a half-precision x.
-        threshold = torch.atleast_1d(threshold.detach())
+    if x.element_size() == 2 and not (isinstance(threshold, (int, float)) and threshold in (0, 0.5)):
+        threshold = round_up(torch.as_tensor(threshold, device=x.device), x.dtype)
+    elif isinstance(threshold, Tensor):
+        threshold = threshold.detach()
     return torch.ge(x, threshold, out=torch.empty_like(x))
+
+
+def round_up(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """The smallest number of a 16-bit dtype that is >= value: what its numbers are compared with instead.
+
+    A comparison of two dtypes is exact as well, but takes ten times as long on a CPU.
+    """
+    value = value.detach()
+    rounded = value.to(dtype)
+    bits = rounded.view(torch.int16)
+    following = (bits + torch.where(bits < 0, -1, 1).to(bits.dtype)).view(dtype)
+    return torch.where(rounded.to(value.dtype) < value, following, rounded)
 
 
 def sign(x: Tensor, threshold: Union[Tensor, float] = 0.0) -> Tensor:

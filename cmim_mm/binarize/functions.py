@@ -132,8 +132,8 @@ class _ShiftedPolynomial(Function):
     @staticmethod
     def backward(ctx, grad):
         x, shift = ctx.saved_tensors
-        grad = polynomial_slope(x + shift).mul_(grad)
-        return grad.to(x.dtype), grad.sum_to_size(shift.shape)
+        grad = polynomial_slope(x + shift.to(x.dtype)).mul_(grad)
+        return grad, grad.sum_to_size(shift.shape).to(shift.dtype)
 
 
 class _Step(Function):

@@ -1,15 +1,14 @@
-"""Tells the binary layers of a model how far training is."""
+"""Tells the parts of a model how far training is."""
 from torch import nn
 
-from .base import Binarizer
 from .conv import BinaryConv2d
 
 
 def set_progress(model: nn.Module, progress: float) -> None:
-    """Sets the elapsed fraction of training in every binarizer of a model (or of one layer).
+    """Sets the elapsed fraction of training in every part of a model that has a buffer ``progress``.
 
-    Wrappers (DistributedDataParallel, compiled modules) are reached through. A model without
-    binary layers is left as it is.
+    These are the binarizers and ``CMIMHead``. Wrappers (DistributedDataParallel, compiled modules) are
+    reached through. A model without such parts is left as it is.
 
     Args:
         model: any module.
@@ -21,7 +20,7 @@ def set_progress(model: nn.Module, progress: float) -> None:
     if not 0 <= progress <= 1:
         raise ValueError(f'progress={progress}: expected the elapsed fraction of training, between 0 and 1')
     for module in model.modules():
-        if isinstance(module, Binarizer):
+        if 'progress' in module._buffers:
             module.progress.fill_(progress)
 
 

@@ -30,13 +30,15 @@ class _StandardizedTriangle(Function):
 
     @staticmethod
     def forward(ctx, x, t):
-        ctx.save_for_backward(x, t)
-        return sign(x, image_mean(x))
+        mean = image_mean(x)
+        ctx.save_for_backward(x, mean, t)
+        return sign(x, mean)
 
     @staticmethod
     def backward(ctx, grad):
-        x, t = ctx.saved_tensors
-        centred = x - image_mean(x)
+        x, mean, t = ctx.saved_tensors
+        grad = at_least_float32(grad)
+        centred = x - mean
         std = deviation(centred)
         grad = triangle_slope(centred, t / std, 1.0).mul_(grad)
         gradient = grad * centred

@@ -5,10 +5,12 @@ from .hooks import (
     CheckDatasetHook,
     FiniteLossHook,
     MemoryBankHook,
+    MemoryFormatHook,
     NonFiniteError,
     PaintHook,
     ProbeHook,
     ReduceLossHook,
+    ResumeHook,
     SeedHook,
 )
 from .loop import ResumableIterLoop
@@ -16,6 +18,6 @@ from .optim_wrapper import CPUAmpOptimWrapper
 
 __all__ = [
     'AtomicCheckpointHook', 'BinarizationProgressHook', 'CPUAmpOptimWrapper', 'CheckDatasetHook',
-    'FiniteLossHook', 'MemoryBankHook', 'NonFiniteError', 'PaintHook', 'ProbeHook', 'ReduceLossHook',
-    'ResumableIterLoop', 'SeedHook', 'setup_launcher',
+    'FiniteLossHook', 'MemoryBankHook', 'MemoryFormatHook', 'NonFiniteError', 'PaintHook', 'ProbeHook',
+    'ReduceLossHook', 'ResumableIterLoop', 'ResumeHook', 'SeedHook', 'setup_launcher',
 ]

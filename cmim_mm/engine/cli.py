@@ -6,14 +6,17 @@ answers wrong arguments with status 2; anything else is a bug and keeps its trac
 """
 import argparse
 import difflib
+import errno
 import inspect
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
+import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, RUNNERS, init_default_scope
 from mmengine.runner import Runner
@@ -21,16 +24,32 @@ from mmengine.runner import Runner
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
 from cmim_mm.datasets.layout import DataError
+from cmim_mm.engine.console import QuietRunner, hide_warnings_of_others, say
 from cmim_mm.engine.distributed import setup_launcher
-from cmim_mm.engine.hooks import NonFiniteError
+from cmim_mm.engine.hooks import ConsoleProgressHook, NonFiniteError
 from cmim_mm.engine.machine_errors import machine_problem
+from cmim_mm.engine.schedule import ScheduleError
 
 
 class ToolError(Exception):
     """A mistake of the user; the message says which and what to do."""
 
 
-EXPECTED = (ToolError, DataError, CheckpointError, NonFiniteError, FileNotFoundError)
+EXPECTED = (ToolError, DataError, CheckpointError, NonFiniteError, ScheduleError, FileNotFoundError)
+#: What a file system may answer to a user, and what to do about it.
+FILE_ERRORS = {
+    errno.EEXIST: 'A file is where a folder is needed: move it away, or name another folder',
+    errno.ENOTDIR: 'A file is where a folder is needed: move it away, or name another folder',
+    errno.EISDIR: 'A folder is where a file is needed: name another file',
+    errno.EACCES: 'Get the permission, or name another place',
+    errno.EPERM: 'Get the permission, or name another place',
+    errno.EROFS: 'It cannot be written to: name another place',
+    errno.ENOENT: 'Check the path',
+    errno.ENAMETOOLONG: 'Name a shorter one',
+    errno.ENOSPC: 'Make room, then start again; a training goes on from its last checkpoint by --resume',
+    errno.EDQUOT: 'Make room, then start again; a training goes on from its last checkpoint by --resume',
+    errno.EFBIG: 'Files may not grow that large here (ulimit -f); a training goes on by --resume',
+}
 
 
 class CfgOptions(DictAction):
@@ -62,13 +81,15 @@ def add_vary_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``config``, ``--cfg-options`` and ``--data-root``."""
+    """Adds ``config``, ``--cfg-options``, ``--data-root`` and ``--verbose``."""
     parser.add_argument('config', help='config file')
     parser.add_argument('--data-root', metavar='DIR', help="the data folder of every data set of the config")
     parser.add_argument(
         '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
         help='override keys of the config, e.g. model.backbone.binarizer=IRNet train_cfg.max_iters=100; '
              'a list is written key="[a,b]" or key=a,b, without white space')
+    parser.add_argument('--verbose', action='store_true', help="show all of MMEngine's log, which else "
+                        'goes to the log file alone, and all warnings')
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +114,8 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         ToolError: The file is missing or cannot be read, or ``--cfg-options`` does not fit it.
     """
+    if not getattr(args, 'verbose', False):
+        hide_warnings_of_others()
     path = Path(args.config)
     if not path.is_file():
         raise ToolError(f'{path}: there is no such config{_close_matches(path)}')
@@ -142,13 +165,43 @@ def check_data_roots(cfg: Config, *loaders: str) -> None:
             DATASETS.build(dataset)
 
 
-def build_runner(cfg: Config, launcher: str) -> Runner:
-    """Joins the other processes of the launcher, then builds the Runner (or what ``runner_type`` names)."""
+def check_folder(path: Union[str, Path], argument: str) -> None:
+    """Makes sure, before any work, that a folder is there or can be made, and can be written to.
+
+    Raises:
+        ToolError: It cannot; names the argument and what is in the way.
+    """
+    there = next(p for p in (Path(path).absolute(), *Path(path).absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise ToolError(f'{argument} {path}: {there} is a file, and a folder is needed. '
+                        'Move it away, or name another folder')
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ToolError(f'{argument} {path}: no permission to write in {there}. '
+                        'Get it, or name another folder')
+
+
+def build_runner(cfg: Config, launcher: str, verbose: bool = False, shown: Sequence[str] = ()) -> Runner:
+    """Joins the other processes of the launcher, then builds the Runner (or what ``runner_type`` names).
+
+    Args:
+        cfg: Config of the run.
+        launcher: As ``--launcher``.
+        verbose: Whether the console shows all of MMEngine's log, instead of progress and results.
+        shown: Modules whose records are shown even so.
+    """
+    check_folder(cfg.work_dir, '--work-dir')
     try:
         setup_launcher(cfg, launcher)
     except (ValueError, RuntimeError) as error:
         raise ToolError(str(error)) from error
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    if verbose:
+        return Runner.from_cfg(cfg)
+    QuietRunner.shown = shown
+    runner = QuietRunner.from_cfg(cfg)
+    runner.register_hook(ConsoleProgressHook())
+    return runner
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -162,6 +215,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def run(main: Callable[[], None]) -> None:
     """Runs a tool and leaves the process with its status: 0, 1 on a mistake of the user, 130 on Ctrl-C."""
+    logging.raiseExceptions = False  # a log that cannot be written is no reason for a traceback each line
     try:
         main()
     except KeyboardInterrupt:
@@ -170,6 +224,7 @@ def run(main: Callable[[], None]) -> None:
         message = expected_message(error)
         if message is None:
             raise
+        say('', transient=True)  # where a terminal shows progress
         print(f'error: {message}', file=sys.stderr)
         sys.exit(1)
 
@@ -177,6 +232,12 @@ def run(main: Callable[[], None]) -> None:
 def expected_message(error: Exception) -> Optional[str]:
     """What to tell the user about ``error``, or None where it is a bug."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    if isinstance(error, OSError) and error.errno in FILE_ERRORS:
+        place = f'{error.filename}: ' if error.filename else ''
+        return f'{place}{error.strerror}. {FILE_ERRORS[error.errno]}'
+    if isinstance(error, torch.OutOfMemoryError):
+        return (f'{text.splitlines()[0]} Training takes less with --cfg-options train_cfg.micro_batches=2 '
+                '(or 4, 8), which leaves the rest as it is, or with --amp')
     if isinstance(error, EXPECTED):
         # A data loader's worker sends its traceback as text; the message stands behind it.
         if 'Original Traceback' in text:

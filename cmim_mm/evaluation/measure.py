@@ -6,18 +6,18 @@ from typing import Optional
 
 import torch
 import torch.nn.functional as F
-from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from cmim_mm.binarize import BinaryConv2d
+from cmim_mm.models.cells import cell_labels
 from cmim_mm.models.features import Features, Pair, Tap, find_taps, record_pairs
 from cmim_mm.models.necks import ContrastiveMINeck
+from cmim_mm.models.necks.embedding import standardize_columns
 
-from .probes import info_nce_bound, knn_accuracy, saturation, slopes, standardize_columns
+from .probes import info_nce_bound, knn_accuracy, saturation, slopes
 
 #: Cells of an image whose pixels have classes.
 GRID = (4, 4)
-IGNORED = 255
 
 
 @torch.no_grad()
@@ -49,12 +49,14 @@ def measure(model: nn.Module, batches: Iterable[dict],
     taps = getattr(backbone, 'tap_names', ())
     names = list(find_taps(backbone, layers or taps or range(len(backbone.stages))))
     kept: dict[str, list[Tensor]] = defaultdict(list)
+    pooled: dict[tuple[int, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
     for batch in batches:
         data = model.data_preprocessor(batch, False)
         with record_pairs(backbone, tuple(dict.fromkeys([*names, *taps]))) as record:
             maps = backbone(data['inputs'])
         pairs = dict(zip(record.names, record.pairs))
-        labels = class_grid(data['data_samples'])
+        samples = data['data_samples']
+        labels = cell_labels(samples, None if 'gt_label' in samples[0] else GRID)
         if labels is not None:
             kept['labels'].append(labels)
         for name in names:
@@ -62,27 +64,13 @@ def measure(model: nn.Module, batches: Iterable[dict],
         if neck is not None:
             feats = Features(maps, pairs=[pairs[tap] for tap in taps], tap_names=taps, encoder=backbone,
                              inputs=data['inputs'])
-            _keep_pooled(kept, neck, feats)
+            for k, sides in enumerate(neck.source(feats)):
+                pooled[k, sides.name].append(neck.pool(k, sides)[:2])
     joined = {key: torch.cat(parts) for key, parts in kept.items()}
     figures = _figures(joined, names)
     if neck is not None:
-        figures.update(_embedded_bounds(joined, neck, taps))
+        figures.update(_embedded_bounds(pooled, neck))
     return figures
-
-
-def class_grid(samples: Sequence[BaseDataElement]) -> Optional[Tensor]:
-    """Classes of the cells of N images, (N, rows, columns), -1 where unknown; None where there are none.
-
-    One cell with ``gt_label``; with ``gt_sem_seg`` the pixels at the centres of a 4 x 4 grid.
-    """
-    if all('gt_label' in sample for sample in samples):
-        return torch.stack([sample.gt_label for sample in samples]).cpu().view(-1, 1, 1)
-    if all('gt_sem_seg' in sample for sample in samples):
-        grids = [F.interpolate(sample.gt_sem_seg.data[None].float(), GRID, mode='nearest-exact')[0, 0]
-                 for sample in samples]
-        labels = torch.stack(grids).long().cpu()
-        return labels.masked_fill(labels == IGNORED, -1)
-    return None
 
 
 def _keep(kept: dict[str, list[Tensor]], name: str, conv: BinaryConv2d, pair: Pair,
@@ -102,7 +90,7 @@ def _keep(kept: dict[str, list[Tensor]], name: str, conv: BinaryConv2d, pair: Pa
 def _figures(kept: dict[str, Tensor], names: Sequence[str]) -> dict[str, float]:
     figures = {'ceiling': math.log(len(kept[f'{names[0]}/latent']))}
     for name in names:
-        sides = (standardize_columns(kept[f'{name}/{side}']) for side in ('binary', 'latent'))
+        sides = (standardize_columns(kept[f'{name}/{side}'].float()) for side in ('binary', 'latent'))
         figures[f'bound/{name}'] = info_nce_bound(*sides)
         figures[f'saturated/{name}'] = 100 * saturation(kept[f'{name}/slopes'])
     if 'labels' in kept:
@@ -118,26 +106,15 @@ def _figures(kept: dict[str, Tensor], names: Sequence[str]) -> dict[str, float]:
     return figures
 
 
-def _keep_pooled(kept: dict[str, list[Tensor]], neck: ContrastiveMINeck, feats: Features) -> None:
-    """What a neck embeds: its taps' sides of the images as they are, or the teacher's maps."""
-    sides = dict(binary=neck.binary_side(feats), latent=[latent for latent, _ in feats.pairs])
-    if neck.teacher is not None:
-        sides['latent'] = neck.latent_side(feats)
-    for side, activations in sides.items():
-        for k, (layer, x) in enumerate(zip(getattr(neck, side), activations)):
-            kept[f'{side}/{k}'].append(neck.pool(x, layer.weight.shape[1], side))
-
-
-def _embedded_bounds(kept: dict[str, Tensor], neck: ContrastiveMINeck,
-                     taps: Sequence[str]) -> dict[str, float]:
-    names = taps if neck.feature_indices is None else [f'feature{i}' for i in neck.feature_indices]
+def _embedded_bounds(pooled: dict[tuple[int, str], list[tuple[Tensor, Tensor]]],
+                     neck: ContrastiveMINeck) -> dict[str, float]:
+    """The bound by the neck's own embeddings, of all images at once."""
     figures = {}
-    for k, name in enumerate(names):
-        sides = []
-        for side in ('binary', 'latent'):
-            z = getattr(neck, side)[k](kept[f'{side}/{k}'])
-            # N of the N x P positions, so that the ceiling stays.
-            rows = torch.linspace(0, len(z) * z.shape[1] - 1, len(z), device=z.device).round().long()
-            sides.append(z.flatten(0, 1)[rows])
-        figures[f'bound_cmim/{name}'] = info_nce_bound(*sides)
+    for (k, name), batches in pooled.items():
+        latent, binary = (torch.cat(side) for side in zip(*batches))
+        found = neck.embed(k, latent, binary, None, name)
+        # N of the N x P positions, so that the ceiling stays.
+        binary, latent = found.binary.flatten(0, 1), found.latent.flatten(0, 1)
+        rows = torch.linspace(0, len(binary) - 1, len(found.binary), device=binary.device).round().long()
+        figures[f'bound_cmim/{name}'] = info_nce_bound(binary[rows], latent[rows])
     return figures

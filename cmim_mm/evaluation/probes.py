@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cmim_mm.models.heads.cmim_head import infonce_bound
+from cmim_mm.models.losses.cmim_loss import infonce_bound
 
 #: Fixed: a temperature chosen on the images that are measured would raise the bound above the truth.
 TEMPERATURE = 0.1
@@ -19,28 +19,9 @@ VOTE_TEMPERATURE = 0.07
 FLAT = 1e-3
 
 
-def standardize_columns(x: Tensor) -> Tensor:
-    """(x - mean) / std of each column of (N, C), in float32; a constant column gives zeros."""
-    x = x.float()
-    return (x - x.mean(0)) / x.std(0, correction=0).clamp_min(1e-5)
-
-
 def info_nce_bound(z_a: Tensor, z_b: Tensor, temperature: float = TEMPERATURE) -> float:
-    r"""Lower bound of the mutual information I(a; b) in nats, by InfoNCE.
-
-    .. math:: \log N + \frac{1}{N} \sum_i \log \frac{\exp(\langle z_a^i, z_b^i \rangle / \tau)}
-                                                    {\sum_j \exp(\langle z_a^i, z_b^j \rangle / \tau)}
-
-    with z of unit length; van den Oord et al., arXiv 1807.03748, eq. 5. It cannot exceed log N, and a poor
-    critic can make it negative.
-
-    Args:
-        z_a: (N, d), one row an image; they are normalized here.
-        z_b: (N, d), the same images in the same order.
-        temperature: tau.
-    """
-    z_a, z_b = F.normalize(z_a.float(), dim=1), F.normalize(z_b.float(), dim=1)
-    return infonce_bound(z_a, z_b, temperature).item()
+    """:func:`~cmim_mm.models.losses.cmim_loss.infonce_bound` of rows that are brought to unit length here."""
+    return infonce_bound(*(F.normalize(z.float(), dim=1) for z in (z_a, z_b)), temperature).item()
 
 
 def flip_ratio(before: Tensor, after: Tensor) -> float:

@@ -1,19 +1,24 @@
+from . import class_names  # noqa: F401
 from .any_size import DepthEstimator, EncoderDecoder
 from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
 from .batch_norm import BatchNorm
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
+from .cmim import add_cmim
+from .contrast import contrast
 from .data_preprocessor import DenseDataPreProcessor
-from .heads import ClsHead, CMIMHead, DepthHead
+from .heads import ClsHead, CMIMHead, DepthHead, LinearDepthHead
+from .latents import LatentSource, MovingAverage, SamePass, SecondView, Teacher
 from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
-from .memory import MemoryBank
-from .necks import ContrastiveMINeck
+from .memories import Bank, InBatch, Memory, Queue
+from .necks import ContrastiveMINeck, StandardizeNeck
 from .teacher import FrozenTeacher
 from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
-    'BatchNorm', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
+    'Bank', 'BatchNorm', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
     'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
     'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier',
-    'MemoryBank', 'SegTTAModel', 'SiLogLoss',
+    'InBatch', 'LatentSource', 'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass',
+    'SecondView', 'SegTTAModel', 'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim', 'contrast',
 ]

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
+from .features import Features
+from .latents import Teacher
 from .pretrained import PretrainedEncoder
+from .teacher import full_precision_twin
 
 
 @MODELS.register_module()
@@ -24,17 +27,17 @@ class ImageClassifier(PretrainedEncoder, BaseModel):
         neck: Config of what stands between them.
         auxiliary_head: Config, or list of configs, of heads that only add losses
             (``loss(feats, data_samples, train_cfg)``).
-        teacher: Config of a ``cmim_mm.FrozenTeacher`` with a classifier's model, whose probabilities become
-            the soft labels ``gt_score`` in training: the distribution loss of ReActNet (arXiv 2003.03488,
-            eq. 4) up to the teacher's entropy. A head that has ``distill`` gets its logits instead, beside
-            the data's own labels. It sees the same normalized images, and adds neither parameters nor keys.
+        teacher: Config of a ``cmim_mm.FrozenTeacher``, whose ``model`` is this one's full-precision twin
+            unless it says another. In training it sees the same normalized images, once a step; what it says
+            goes along with the feature maps (``Features.teacher``), for a head (``labels='teacher'``,
+            ``distill``) and for CMIM. It adds neither parameters nor keys.
         data_preprocessor: Config, e.g. of ``cmim_mm.ClsDataPreProcessor``.
         train_cfg: Handed to the heads' ``loss``.
         test_cfg: Handed to the head's ``predict``.
         init_cfg: As in MMEngine's ``BaseModel``; a checkpoint of type 'Pretrained' must fit to the last key.
 
     Raises:
-        ValueError: The teacher is a backbone without a classifier.
+        ValueError: In ``init_weights``: nothing reads the teacher.
     """
 
     def __init__(self,
@@ -55,17 +58,33 @@ class ImageClassifier(PretrainedEncoder, BaseModel):
             self.auxiliary_head = nn.ModuleList(MODELS.build(head) for head in auxiliary_head)
         else:
             self.auxiliary_head = None if auxiliary_head is None else MODELS.build(auxiliary_head)
-        self.teacher = None if teacher is None else MODELS.build(teacher)
-        if self.teacher is not None and not hasattr(self.teacher.model, 'decode_head'):
-            raise ValueError('ImageClassifier: a teacher that is a backbone alone gives no soft labels; its '
-                             "model= must be the config of a 'cmim_mm.ImageClassifier'")
+        if teacher is not None:
+            twin = dict(type='cmim_mm.ImageClassifier', backbone=backbone, decode_head=decode_head, neck=neck)
+            teacher = MODELS.build({'model': full_precision_twin(twin), **teacher})
+        self.teacher = teacher
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
+
+    def init_weights(self) -> None:
+        """As in ``PretrainedEncoder``."""
+        readers = (getattr(m, 'source', None) for m in self.modules())
+        if self.teacher is not None and not (self.decode_head.needs_teacher
+                                             or any(isinstance(r, Teacher) for r in readers)):
+            raise ValueError('ImageClassifier: nothing reads model.teacher; set decode_head.distill=dict() '
+                             "or decode_head.labels='teacher', or contrast with it (CMIM's "
+                             "latent.type='Teacher')")
+        super().init_weights()
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Images (N, 3, H, W) -> feature maps of the neck, or of the backbone where there is none."""
         feats = self.backbone(inputs)
-        return feats if self.neck is None else self.neck(feats)
+        taught = self.training and self.teacher is not None
+        if taught:
+            feats = Features.of(feats, feats, teacher=self.teacher(inputs))
+        if self.neck is None:
+            return feats
+        maps = self.neck(feats)
+        return Features.of(maps, maps, teacher=feats.teacher) if taught else maps
 
     def forward(self, inputs: Tensor, data_samples: Optional[list[ClsDataSample]] = None,
                 mode: str = 'tensor') -> Union[dict[str, Tensor], list[ClsDataSample], Tensor]:
@@ -84,11 +103,6 @@ class ImageClassifier(PretrainedEncoder, BaseModel):
 
     def loss(self, inputs: Tensor, data_samples: list[ClsDataSample]) -> dict[str, Tensor]:
         """Losses of the head, and of the auxiliary heads under ``aux.`` (``aux_0.``, ... of a list)."""
-        if self.teacher is not None:
-            logits = self.teacher(inputs).logits.float()
-            distills = getattr(self.decode_head, 'distill', None) is not None
-            for sample, row in zip(data_samples, logits if distills else logits.softmax(1)):
-                sample.set_field(row, 'teacher_logits' if distills else 'gt_score')
         feats = self.extract_feat(inputs)
         losses = dict(self.decode_head.loss(feats, data_samples, self.train_cfg))
         for prefix, head in self._auxiliary_heads().items():

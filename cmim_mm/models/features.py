@@ -1,12 +1,15 @@
 """Feature maps that also carry the activations behind them, latent and binary."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Callable, NamedTuple, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
 from cmim_mm.binarize import BinaryConv2d
+
+if TYPE_CHECKING:
+    from .teacher import TeacherOutput
 
 #: (latent a_F, binary a_B), both (N, C, H, W).
 Pair = tuple[Tensor, Tensor]
@@ -36,13 +39,15 @@ class Features(tuple):
         pairs: (latent a_F, binary a_B = b(a_F)) of each tap, with their gradients.
         tap_names: Names of the tapped convolutions in the backbone.
         inputs: The images (N, C, H, W) as the backbone got them.
-        encoder: The backbone, for further views of the same images.
+        encoder: The backbone, for further passes in this step.
+        teacher: What a teacher says of the images, once one ran.
         embeddings: One :class:`Embedded` a tap, once a ``ContrastiveMINeck`` was passed.
     """
     pairs: Sequence[Pair] = ()
     tap_names: Sequence[str] = ()
     inputs: Optional[Tensor] = None
     encoder: Optional[nn.Module] = None
+    teacher: Optional['TeacherOutput'] = None
     embeddings: Sequence[Embedded] = ()
 
     def __new__(cls, maps: Sequence[Tensor], **record) -> 'Features':
@@ -50,10 +55,10 @@ class Features(tuple):
         features.__dict__.update(record)
         return features
 
-    @property
-    def progress(self) -> Tensor:
-        """Elapsed fraction of training, 0 to 1, as the tapped layers know it; 0-dimensional."""
-        return self.encoder.get_submodule(self.tap_names[0]).binarizer.progress
+    @classmethod
+    def of(cls, maps: Sequence[Tensor], feats: Sequence[Tensor], **more) -> 'Features':
+        """``maps`` with the record of ``feats``, where that has one, and ``more``."""
+        return cls(maps, **{**getattr(feats, '__dict__', {}), **more})
 
 
 def find_taps(backbone: nn.Module, taps: Sequence[Tap]) -> dict[str, BinaryConv2d]:
@@ -90,6 +95,25 @@ def find_taps(backbone: nn.Module, taps: Sequence[Tap]) -> dict[str, BinaryConv2
             raise ValueError(f'{type(backbone).__name__}: taps={taps!r} names {name} twice')
         found[name] = convs[name]
     return found
+
+
+@torch.no_grad()
+def map_channels(network: nn.Module, extract: Optional[Callable] = None) -> list[int]:
+    """Channels of each feature map of a network, seen on one empty image; its state stays as it was.
+
+    Args:
+        network: A backbone, or a model with ``extract``.
+        extract: Images (N, C, H, W) -> its feature maps; the network itself by default.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    try:
+        maps = (extract or network)(first.weight.new_zeros(1, first.in_channels, 64, 64))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return [x.shape[1] for x in maps]
 
 
 class PairRecord:

@@ -1,7 +1,9 @@
 """A full-precision network that teaches and does not learn."""
 import os
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -13,15 +15,44 @@ from cmim_mm.registry import MODELS
 from .pretrained import check_state
 
 
-class TeacherOutput(NamedTuple):
+class TeacherOutput:
     """What a teacher says of a batch; no gradient.
 
     Attributes:
         features: Feature maps of its backbone, or of its neck where there is one.
-        logits: (N, K); None where the teacher is a backbone alone.
     """
-    features: tuple[Tensor, ...]
-    logits: Optional[Tensor]
+
+    def __init__(self, features: Sequence[Tensor], head: Optional[nn.Module]) -> None:
+        self.features = tuple(features)
+        self._head = head
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """(N, K), or (N, K, h, w) of a dense model; computed where they are asked for.
+
+        Raises:
+            ValueError: The teacher is a backbone alone.
+        """
+        if self._head is None:
+            raise ValueError('FrozenTeacher: a backbone alone gives no logits; its model= must be the config '
+                             "of a whole model, such as a 'cmim_mm.ImageClassifier'")
+        with torch.no_grad():
+            return self._head(self.features)
+
+
+def full_precision_twin(model: dict) -> dict:
+    """Config of a model's network with ordinary convolutions: what a binary model takes as its teacher.
+
+    Its backbone has the layout of published full-precision networks, whatever blocks the binary one has.
+
+    Args:
+        model: Config of an ``ImageClassifier``, an ``EncoderDecoder`` or a ``DepthEstimator``.
+    """
+    binary = ('block', 'downsample', 'taps', 'init_cfg', 'frozen_stages', 'norm_eval')
+    backbone = {key: value for key, value in model['backbone'].items() if key not in binary}
+    head = {key: value for key, value in model['decode_head'].items() if key not in ('distill', 'labels')}
+    twin = dict(type=model['type'], backbone=dict(backbone, binarizer=None), decode_head=head)
+    return {**twin, **{key: model[key] for key in ('neck', 'test_cfg') if model.get(key)}}
 
 
 @MODELS.register_module()
@@ -34,19 +65,23 @@ class FrozenTeacher(nn.Module):
     or deployed needs no teacher's checkpoint.
 
     Args:
-        model: Config of a ``cmim_mm.ImageClassifier`` or of a backbone.
+        model: Config of a whole model (classifier or segmentor) or of a backbone. In ``model.teacher`` it may
+            be left out: the owner's full-precision twin.
         checkpoint: Path or address of its weights. A published ResNet is understood too, whose classifier
             is ``fc``.
         prefix: Of the model's keys in the checkpoint: 'backbone.' for a backbone out of a classifier.
+        leave_out: Names (between dots, e.g. 'total_ops') of keys that the checkpoint may have beyond.
 
     Raises:
         CheckpointError: In ``init_weights``: there is no such checkpoint, or it does not fit.
     """
 
-    def __init__(self, model: dict, checkpoint: str, prefix: Optional[str] = None) -> None:
+    def __init__(self, model: dict, checkpoint: str, prefix: Optional[str] = None,
+                 leave_out: Sequence[str] = ()) -> None:
         super().__init__()
         self.checkpoint = checkpoint
         self.prefix = prefix
+        self.leave_out = leave_out
         self.loaded = False
         # In a tuple, where nn.Module does not look for submodules.
         self._held = (MODELS.build(model).requires_grad_(False), )
@@ -56,6 +91,11 @@ class FrozenTeacher(nn.Module):
     def model(self) -> nn.Module:
         """The model, always in eval mode."""
         return self._held[0]
+
+    def extract(self, inputs: Tensor) -> Sequence[Tensor]:
+        """Images -> feature maps."""
+        whole = hasattr(self.model, 'decode_head')
+        return self.model.extract_feat(inputs) if whole else self.model(inputs)
 
     def init_weights(self) -> None:
         """Loads the checkpoint, whole or not at all; only once."""
@@ -72,7 +112,7 @@ class FrozenTeacher(nn.Module):
         if self.prefix is None and 'fc.weight' in state and hasattr(self.model, 'decode_head'):
             state = {('decode_head.' if key.startswith('fc.') else 'backbone.') + key: value
                      for key, value in state.items()}
-        state = check_state(self.model, state, self.checkpoint, self.prefix)
+        state = check_state(self.model, state, self.checkpoint, self.prefix, self.leave_out)
         self.model.load_state_dict(state, strict=False)  # checked above; old files lack num_batches_tracked
         self.loaded = True
 
@@ -86,10 +126,7 @@ class FrozenTeacher(nn.Module):
         if not self.loaded:
             raise RuntimeError('FrozenTeacher: it has no weights yet; call init_weights() of the model that '
                                'owns it, as Runner.train does')
-        if not hasattr(self.model, 'decode_head'):
-            return TeacherOutput(tuple(self.model(inputs)), None)
-        features = self.model.extract_feat(inputs)
-        return TeacherOutput(tuple(features), self.model.decode_head(features))
+        return TeacherOutput(self.extract(inputs), getattr(self.model, 'decode_head', None))
 
     def _apply(self, fn, recurse: bool = True) -> 'FrozenTeacher':
         super()._apply(fn, recurse)

@@ -5,16 +5,8 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'))
 randomness = dict(seed=0)
 vis_backends = [dict(type='LocalVisBackend')]  # add dict(type='TensorboardVisBackend')
-visualizer = dict(type='cmim_mm.DenseVisualizer', vis_backends=vis_backends, name='visualizer')
+visualizer = dict(type='cmim_mm.DenseVisualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-custom_hooks = [
-    dict(type='cmim_mm.BinarizationProgressHook'),
-    dict(type='cmim_mm.SeedHook'),
-    dict(type='cmim_mm.ReduceLossHook'),
-    dict(type='cmim_mm.CheckDatasetHook'),
-    dict(type='cmim_mm.MemoryBankHook'),
-    dict(type='cmim_mm.FiniteLossHook'),
-]

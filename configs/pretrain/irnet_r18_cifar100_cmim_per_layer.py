@@ -1,2 +1,2 @@
 _base_ = ['./irnet_r18_cifar100.py', '../_base_/cmim/per_layer.py']
-model = _base_.cmim
+model = dict(_base_.pop('cmim'), on=_base_.model.type)

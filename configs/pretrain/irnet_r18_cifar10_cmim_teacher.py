@@ -1,3 +1,5 @@
 # The teacher is that of configs/pretrain/fp_r18_cifar10.py, trained first.
-_base_ = ['./irnet_r18_cifar10.py', '../_base_/cmim/teacher_cifar10.py']
-model = _base_.cmim
+_base_ = ['./irnet_r18_cifar10.py', '../_base_/cmim/teacher.py']
+model = dict(
+    _base_.pop('cmim'), on=_base_.model.type,
+    teacher=dict(checkpoint='work_dirs/fp_r18_cifar10/iter_156250.pth'))

@@ -9,7 +9,7 @@ _base_ = [
 model = dict(
     backbone=dict(
         _delete_=True, type='cmim_mm.BinaryMobileNet', binarizer=dict(type='ReActNet', real_weights=True)),
-    decode_head=dict(in_channels=1024, label_smoothing=0.0),
+    decode_head=dict(in_channels=1024, label_smoothing=0.0, labels='teacher'),
     teacher=dict(
         type='cmim_mm.FrozenTeacher',
         model=dict(

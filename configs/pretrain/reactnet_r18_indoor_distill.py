@@ -1,3 +1,5 @@
 # The teacher is that of configs/pretrain/fp_r18_indoor.py, trained first.
-_base_ = ['./reactnet_r18_indoor.py', '../_base_/cmim/distill_indoor.py']
-model = _base_.cmim
+_base_ = './reactnet_r18_indoor.py'
+model = dict(
+    teacher=dict(type='cmim_mm.FrozenTeacher', checkpoint='work_dirs/fp_r18_indoor/iter_16000.pth'),
+    decode_head=dict(distill=dict(temperature=4.0, weight=1.0)))

@@ -7,14 +7,8 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True)),
-    decode_head=dict(num_classes=100),
-    teacher=dict(
-        type='cmim_mm.FrozenTeacher',
-        model=dict(
-            type='cmim_mm.ImageClassifier',
-            backbone=dict(type='cmim_mm.BinaryResNet', depth=18, stem='cifar', binarizer=None),
-            decode_head=dict(type='cmim_mm.ClsHead', in_channels=512, num_classes=100, with_norm=True)),
-        checkpoint='work_dirs/fp_r18_cifar100/iter_156250.pth'))
+    decode_head=dict(num_classes=100, labels='teacher'),
+    teacher=dict(type='cmim_mm.FrozenTeacher', checkpoint='work_dirs/fp_r18_cifar100/iter_156250.pth'))
 # Tensors of four dimensions decay, but not the thresholds of the binarizers.
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='Adam', lr=1e-3, weight_decay=1e-5),

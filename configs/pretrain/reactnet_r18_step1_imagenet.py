@@ -7,7 +7,7 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True), stem='imagenet'),
-    decode_head=dict(label_smoothing=0.0),
+    decode_head=dict(label_smoothing=0.0, labels='teacher'),
     teacher=dict(
         type='cmim_mm.FrozenTeacher',
         model=dict(

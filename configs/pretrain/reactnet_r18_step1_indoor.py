@@ -7,14 +7,8 @@ _base_ = [
 ]
 model = dict(
     backbone=dict(binarizer=dict(_delete_=True, type='ReActNet', real_weights=True)),
-    decode_head=dict(num_classes=41, label_smoothing=0.0),
-    teacher=dict(
-        type='cmim_mm.FrozenTeacher',
-        model=dict(
-            type='cmim_mm.ImageClassifier',
-            backbone=dict(type='cmim_mm.BinaryResNet', depth=18, binarizer=None),
-            decode_head=dict(type='cmim_mm.ClsHead', in_channels=512, num_classes=41)),
-        checkpoint='work_dirs/fp_r18_indoor/iter_16000.pth'))
+    decode_head=dict(num_classes=41, label_smoothing=0.0, labels='teacher'),
+    teacher=dict(type='cmim_mm.FrozenTeacher', checkpoint='work_dirs/fp_r18_indoor/iter_16000.pth'))
 # Tensors of four dimensions decay, but not the thresholds of the binarizers.
 optim_wrapper = dict(
     optimizer=dict(weight_decay=1e-5),

@@ -24,7 +24,7 @@ def test_table_has_a_row_for_each_case_and_says_what_is_left_out(capsys):
 
 
 def test_the_release_computes_the_same_objective():
-    case = cmim_step.Case(4, 6, 30, 'bank')
+    case = cmim_step.Case(4, 6, 30, 'Bank')
     model = cmim_step.classifier('resnet20', 'IRNet', record=True)
     step = cmim_step.ReleaseStep(model, torch.randn(4, 3, 8, 8), case)
     chosen = torch.randint(30, (4, 7))

@@ -1,6 +1,7 @@
 """BinaryConv2d as a layer: defaults, errors, and its place in mmcv's and MMEngine's machinery."""
 import pytest
 import torch
+from binarizer_contract import build, inputs
 from mmcv.cnn import ConvModule, build_conv_layer
 from mmengine.model import BaseModule
 from torch import nn
@@ -59,6 +60,26 @@ def test_learned_output_scale_includes_the_bias(name):
     x = torch.randn(2, 4, 5, 5)
     expected = nn.functional.conv2d(conv.binary_input(x), conv.binary_weight(), conv.bias)
     torch.testing.assert_close(conv(x), expected * conv.weight.abs().mean((1, 2, 3)).view(6, 1, 1))
+
+
+@pytest.mark.parametrize('name', ['RBNN', 'ReCU'])
+@pytest.mark.parametrize('own, autocast', [
+    (torch.float64, None), (torch.float32, None), (torch.bfloat16, None), (torch.float16, None),
+    (torch.float32, torch.bfloat16), (torch.float32, torch.float16)])
+def test_an_output_scale_of_zero(name, own, autocast):
+    conv = build(name, 4, 6, 3, bias=True).to(own)
+    with torch.no_grad():
+        conv.binarizer.alpha[::2] = 0
+    x, g = inputs(2, 4, 7, 7).to(own), inputs(2, 6, 5, 5).double()
+    plain = nn.functional.conv2d(conv.binary_input(x).double(), conv.binary_weight().double(),
+                                 conv.bias.double())
+    with torch.autocast('cpu', autocast, enabled=autocast is not None):
+        y = conv(x)
+    y.backward(g.to(y.dtype))
+    assert not y[:, ::2].any() and y[:, 1::2].all()
+    expected = (g * plain).sum((0, 2, 3)).view(6, 1, 1)
+    error = (conv.binarizer.alpha.grad.double() - expected).abs().max() / expected.abs().max()
+    assert error < (0.02 if autocast or own in (torch.bfloat16, torch.float16) else 1e-5)
 
 
 def test_in_mmcv_and_mmengine():

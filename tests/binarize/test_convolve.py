@@ -3,10 +3,11 @@ import pytest
 import torch
 from binarizer_contract import assert_same, build, gradients, inputs
 from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cmim_mm.binarize import BINARIZERS, conv
+from cmim_mm.binarize import BINARIZERS, conv, set_progress, start_epoch
 
 METHODS = sorted(BINARIZERS.module_dict)
 
@@ -17,8 +18,7 @@ def test_a_layer_keeps_its_input_and_no_other_activation(name):
     with saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         y = layer(x)
     storages = {t.data_ptr(): t for t in kept if t.shape in (x.shape, y.shape)}
-    # A learned output scale keeps its result, which the norm behind it keeps anyway.
-    assert set(storages) <= {x.data_ptr(), y.data_ptr()} and x.data_ptr() in storages
+    assert set(storages) == {x.data_ptr()}
 
 
 @pytest.mark.parametrize('name', ['DoReFa', 'AdaBin', 'RBNN'])
@@ -28,8 +28,8 @@ def test_gradients_are_those_of_the_plain_convolution(name, dtype, monkeypatch):
     x = inputs(2, 4, 9, 8)
     with torch.autocast('cpu', dtype=dtype, enabled=dtype is not None):
         found = gradients(layer, x)
-        monkeypatch.setattr(conv, 'convolve', lambda layer, binary, x, weight: F.conv2d(
-            binary, weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups))
+        monkeypatch.setattr(conv, 'convolve', lambda layer, binary, x, weight, bias: F.conv2d(
+            binary, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups))
         assert_same(found, gradients(layer, x))
 
 
@@ -63,3 +63,44 @@ def test_an_input_changed_in_place_is_an_error():
     x.add_(1)
     with pytest.raises(RuntimeError, match='inplace'):
         y.sum().backward()
+
+
+def other_layer(name):
+    """The same layer with other parameters and other buffers."""
+    layer = build(name, 4, 6, 3, padding=1, bias=True, seed=3)
+    set_progress(layer, 0.9)
+    start_epoch(layer)
+    return layer
+
+
+@pytest.mark.parametrize('name', METHODS)
+@pytest.mark.parametrize('frozen', [False, True])
+def test_gradients_under_functional_call_are_those_of_the_values_called_with(name, frozen):
+    layer, other, x = build(name, 4, 6, 3, padding=1, bias=True), other_layer(name), inputs().requires_grad_()
+    expected = gradients(other, x)
+    layer.requires_grad_(not frozen)
+    parameters = {key: value.detach().clone().requires_grad_() for key, value in other.named_parameters()}
+    y = functional_call(layer, {**parameters, **dict(other.named_buffers())}, x)
+    (y * inputs(*y.shape, seed=2)).sum().backward()
+    found = {'y': y.detach(), 'x': x.grad, **{key: value.grad for key, value in parameters.items()}}
+    assert_same(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_what_changes_between_forward_and_backward_is_not_used(name):
+    x = inputs().requires_grad_()
+    keys = list(build(name).state_dict())
+    changes = {key: lambda layer, key=key: layer.state_dict()[key].mul_(0.5).add_(0.25) for key in keys}
+    for change in (*changes.values(), start_epoch, lambda layer: layer.eval()):
+        expected = gradients(build(name), x)
+        layer = build(name)
+        x.grad = None
+        y = layer(x)
+        change(layer)
+        try:
+            (y * inputs(*y.shape, seed=2)).sum().backward()
+        except RuntimeError as error:
+            assert 'modified by an inplace operation' in str(error)
+        else:
+            found = {key: value.grad for key, value in layer.named_parameters()}
+            assert_same({'y': y.detach(), 'x': x.grad, **found}, expected, rtol=0, atol=0)

@@ -51,3 +51,18 @@ def test_sign_at_a_threshold():
     assert sign(x, 0.25).tolist() == sign(x, torch.tensor(0.25)).tolist() == [-1, 1, 1, -1]
     # 0.3 is not a bfloat16: its neighbour below stays below.
     assert sign(torch.tensor([0.2988, 0.3008]).bfloat16(), torch.tensor(0.3)).tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_is_decided_as_in_float32(dtype):
+    # Every finite number of the dtype against thresholds on, between and beyond its numbers.
+    x = torch.arange(-2**15, 2**15).to(torch.int16).view(dtype)
+    x = x[x.isfinite()]
+    thresholds = [0.0, -0.0, 0.3, -0.3, 0.5, 1 + 2e-4, -1 - 2e-4, 1e-9, -1e-9, 1e-42, 7e4, -7e4, 3e38, -3e38]
+    for threshold in (*thresholds, *x[::997].tolist()):
+        expected = torch.where(x.double() >= threshold, 1.0, -1.0).to(dtype)
+        assert torch.equal(sign(x, torch.tensor(threshold, dtype=torch.float64)), expected)
+        assert torch.equal(sign(x, threshold), expected)
+    channels = torch.tensor(thresholds).view(-1, 1)
+    assert torch.equal(sign(x.expand(len(thresholds), -1), channels),
+                       torch.where(x.float() >= channels, 1.0, -1.0).to(dtype))

@@ -9,14 +9,15 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
-from cmim_mm.binarize import BINARIZERS
+from cmim_mm.binarize import BINARIZERS, set_progress
 from cmim_mm.datasets.data_root import set_data_root
-from cmim_mm.models import MemoryBank
+from cmim_mm.models import Bank
+from cmim_mm.models.teacher import full_precision_twin
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 NAMES = sorted(str(p.relative_to(CONFIGS)) for p in CONFIGS.rglob('*.py')
                if '_base_' not in p.parts and ('_cmim' in p.stem or p.stem.endswith('_distill')))
-ADDED = {'taps', 'neck', 'auxiliary_head', 'teacher', 'distill'}
+ADDED = {'cmim', 'on', 'teacher', 'distill'}
 
 
 @pytest.fixture(autouse=True)
@@ -32,21 +33,20 @@ def roots(tmp_path_factory, rooms_root):
     return dict(cifar100=root, nyud=rooms_root)
 
 
-def give_teacher_weights(model_cfg, path):
-    """Random weights in place of a teacher's training."""
-    for owner in (model_cfg, model_cfg.get('neck', {})):
-        if owner.get('teacher'):
-            state = MODELS.build(owner.teacher.model).state_dict()
-            prefix = owner.teacher.get('prefix') or ''
-            torch.save(dict(state_dict={prefix + k: v for k, v in state.items()}), path)
-            owner.teacher.checkpoint = str(path)
-
-
-def without_additions(cfg):
-    """The config's model as it is without CMIM."""
+def plain_model(cfg):
+    """The config's model as it is without CMIM and teachers."""
     if not isinstance(cfg, dict):
         return cfg
-    return {k: without_additions(v) for k, v in cfg.items() if k not in ADDED}
+    plain = {k: plain_model(v) for k, v in cfg.items() if k not in ADDED}
+    return dict(plain, type=cfg['on']) if 'on' in cfg else plain
+
+
+def give_teacher_weights(model, path):
+    """Random weights in place of a teacher's training."""
+    if 'teacher' in model:
+        twin = full_precision_twin(dict(model, type=model.get('on', model.type)))
+        torch.save(MODELS.build(model.teacher.get('model', twin)).state_dict(), path)
+        model.teacher.checkpoint = str(path)
 
 
 def baseline(name):
@@ -57,40 +57,48 @@ def baseline(name):
 @pytest.mark.parametrize('name', NAMES)
 def test_only_adds_to_its_baseline(name):
     cfg, plain = Config.fromfile(CONFIGS / name), Config.fromfile(CONFIGS / baseline(name))
-    assert cfg.model != plain.model and without_additions(cfg.model) == without_additions(plain.model)
+    assert cfg.model != plain.model and plain_model(cfg.model) == plain.model
+    assert cfg.keys() == plain.keys()  # no key stays behind
     for key in plain.keys() - {'model'}:
         assert cfg[key] == plain[key], key
-    assert any(hook['type'] == 'cmim_mm.MemoryBankHook' for hook in cfg.custom_hooks)
-    teacher = cfg.model.get('teacher') or cfg.model.get('neck', {}).get('teacher')
+    teacher = cfg.model.get('teacher')
     if teacher and '://' not in teacher.checkpoint:
         folder, file = Path(teacher.checkpoint).parts[-2:]
         twin = Config.fromfile(CONFIGS / 'pretrain' / f'{folder}.py')
         assert file == f'iter_{twin.train_cfg.max_iters}.pth'
-        backbone = teacher.model.get('backbone', teacher.model)
-        for key, value in backbone.items():
-            assert twin.model.backbone.get(key, 'imagenet') == value, key
-        if 'decode_head' in teacher.model:
-            assert teacher.model.decode_head.num_classes == twin.model.decode_head.num_classes
-            assert teacher.model.decode_head.get('with_norm', False) == twin.model.decode_head.get(
-                'with_norm', False)
+        with torch.device('meta'):
+            taught = MODELS.build(full_precision_twin(plain.model))
+            trained = MODELS.build(dict(twin.model, data_preprocessor=None))
+        shapes = [{k: v.shape for k, v in model.state_dict().items()} for model in (taught, trained)]
+        assert shapes[0] == shapes[1]
 
 
 STEPS = [*(f'pretrain/irnet_r20_cifar100_{added}.py'
            for added in ('cmim', 'cmim_teacher', 'cmim_reference', 'distill')),
          'nyud_seg_bnn_cmim_quick.py', 'nyud_depth_bnn_cmim_quick.py']
-VARIED = [(f'model.backbone.binarizer={name}', {'model.backbone.binarizer': name})
-          for name in sorted(BINARIZERS.module_dict)] + [
-    ('per layer', {'model.backbone.taps': (0, 1, 2), 'model.neck.in_channels': [16, 32, 64],
-                   'model.auxiliary_head.tap_weights': [0.25, 0.5, 1.0]}),
-    ('queue', {'model.auxiliary_head.memory.kind': 'queue', 'model.auxiliary_head.memory.num_rows': 32}),
-    ('batch', {'model.auxiliary_head.memory.kind': 'batch', 'model.auxiliary_head.loss.form': 'infonce'}),
-    ('classes', {'model.auxiliary_head.positives': 'class',
-                 'model.auxiliary_head.memory.other_classes_only': True}),
-    ('views', {'model.neck.two_views': True, 'model.neck.latent_momentum': 0.9})]
+TEACHER, CMIM = STEPS[1], 'model.cmim.'
+#: Every option that docs/cmim.md lists is one away.
+VARIED = [
+    *((STEPS[0], {'model.backbone.binarizer': name}) for name in sorted(BINARIZERS.module_dict)),
+    *((STEPS[0], {CMIM + key: value for key, value in options.items()}) for options in (
+        {'taps': (0, 1, 2)}, {'taps': 'layer3.1.conv1'}, {'neck.dim': 16}, {'neck.trained': False},
+        {'neck.pooling': 'flatten', 'neck.grid': (8, 8)}, {'neck.standardize': False},
+        {'neck.latent.detach': 'latent'}, {'neck.latent.type': 'SecondView'},
+        {'neck.latent.type': 'MovingAverage', 'neck.latent.momentum': 0.9, 'neck.latent.second_view': True},
+        {'head.schedule': 'cosine'}, {'head.schedule.type': 'linear', 'head.schedule.end': 0.5},
+        {'head.positives': 'class', 'head.negatives': 'other_classes'}, {'head.positives': 'bank'},
+        {'head.loss.form': 'infonce'}, {'head.loss.temperature': 0.2}, {'head.memory.num_negatives': 9},
+        {'head.memory.momentum': 0.9}, {'head.memory.dtype': 'bfloat16'}, {'head.memory.seed': 1},
+        {'head.memory.type': 'Queue'}, {'head.memory.type': 'InBatch'},
+        {'taps': (1, 2), 'head.tap_weights': (0.5, 1.0)},
+        {'head.memory.type': 'InBatch', 'neck.pooling': 'spatial', 'neck.grid': (2, 2)})),
+    ('pretrain/irnet_r20_cifar100.py', {'model.type': 'cmim_mm.CMIM', 'model.on': 'cmim_mm.ImageClassifier',
+                                        'model.cmim.head.loss_weight': 0.1}),
+    (TEACHER, {CMIM + 'neck.latent.indices': (-2, )}), (TEACHER, {CMIM + 'neck.latent.features': (-1, )}),
+    (TEACHER, {'model.decode_head.distill.temperature': 2.0})]
 
 
-@pytest.mark.parametrize('name, options', [(name, {}) for name in STEPS] + [
-    pytest.param(STEPS[0], options, id=label) for label, options in VARIED])
+@pytest.mark.parametrize('name, options', [(name, {}) for name in STEPS] + VARIED, ids=str)
 def test_trains_one_step(name, options, roots, tmp_path):
     cfg = Config.fromfile(CONFIGS / name)
     cfg.merge_from_dict(options)
@@ -100,8 +108,9 @@ def test_trains_one_step(name, options, roots, tmp_path):
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     model = MODELS.build(cfg.model)
     model.init_weights()
-    for memory in (m for m in model.modules() if isinstance(m, MemoryBank)):
-        memory.allocate(memory.num_rows or len(dataset))
+    set_progress(model, 0.1)
+    for bank in (m for m in model.modules() if isinstance(m, Bank)):
+        bank.allocate(len(dataset))
     keys = [(0, 0), (1, 1), (2, 2), (3, 3)]
     data = pseudo_collate(dataset.__getitems__(keys) if hasattr(dataset, '__getitems__') else
                           [dataset[key] for key in keys])

@@ -15,16 +15,14 @@ from cmim_mm.engine import BinarizationProgressHook
 from cmim_mm.registry import MODELS
 
 IMAGES, BATCH, STEPS = 8, 4, 3
-VARIANTS = [(binarizer, kind) for binarizer in ('IRNet', 'RBNN') for kind in ('bank', 'batch')]
+VARIANTS = [(binarizer, kind) for binarizer in ('IRNet', 'RBNN') for kind in ('Bank', 'InBatch')]
 
 
 def build(binarizer, kind):
-    """In float64, with norms that keep their statistics and embeddings that take none of the batch."""
+    """In float64, with norms that keep their statistics."""
     torch.manual_seed(0)
-    cfg = model_cfg(binarizer, kind, norm_eval=True)
-    cfg['neck']['standardize'] = False
-    model = MODELS.build(cfg)
-    if kind == 'bank':
+    model = MODELS.build(model_cfg(binarizer, kind, norm_eval=True))
+    if kind == 'Bank':
         model.auxiliary_head.memories[0].allocate(IMAGES)
     return model.double()
 
@@ -33,7 +31,7 @@ def train(model, rank=0, ranks=1):
     """Losses of this rank in each step; an epoch, at whose start RBNN rotates, has two steps."""
     data, losses = images(IMAGES), []
     network = DistributedDataParallel(model, broadcast_buffers=False) if ranks > 1 else model
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     loader = SimpleNamespace(batch_sampler=SimpleNamespace(batch_size=BATCH // ranks), dataset=data)
     model.train()
     for step in range(STEPS):

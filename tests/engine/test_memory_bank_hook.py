@@ -3,13 +3,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.hooks import EMAHook
-from torch.utils.data import ConcatDataset, Subset
+from torch.utils.data import ConcatDataset
 from toy_run import ToyDataset, ToyMetric, ToyModel, build_runner
 
 from cmim_mm.checkpoint import load_checkpoint_file
 from cmim_mm.datasets import SeededDataset
-from cmim_mm.models.losses import CMIMLoss
-from cmim_mm.models.memory import MemoryBank
+from cmim_mm.engine import MemoryBankHook, ResumeHook
+from cmim_mm.models import Bank, CMIMLoss, contrast
+from cmim_mm.registry import MODELS
 
 HOOK = {'type': 'cmim_mm.MemoryBankHook'}
 
@@ -23,25 +24,25 @@ class TwelveImages(ToyDataset):
 class ContrastedToy(ToyModel):
     """The toy network with a contrast of its features with themselves, halved in precision."""
 
-    def __init__(self, **memory):
+    def __init__(self, memory=None):
         super().__init__()
         self.criterion = CMIMLoss()
-        self.memory = MemoryBank(dim=32, num_negatives=4, **memory)
+        self.memory = MODELS.build({'type': 'cmim_mm.Bank', 'dim': 32, 'num_negatives': 4, **(memory or {})})
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         if mode != 'loss':
             return super().forward(inputs, data_samples, mode)
         z = F.normalize(self.body(torch.stack(list(inputs))) + 0.1, dim=1)
         idx = torch.tensor([self.memory.steps % 10, (self.memory.steps + 3) % 10])
-        negatives = self.memory.draw(idx)
-        loss = self.criterion(z, z, negatives.latent, negatives.mask)
-        self.memory.update(idx, z, z.bfloat16().float())
-        return {'loss': loss}
+        return {'loss': contrast(self.criterion, self.memory, z, z.bfloat16().float(), idx).loss}
 
 
 def build(work_dir, iterations, hooks=(HOOK, ), memory=None, **arguments):
-    return build_runner(work_dir, iterations=iterations, hooks=hooks, model=ContrastedToy(**(memory or {})),
-                        val_dataloader=None, val_cfg=None, val_evaluator=None, **arguments)
+    runner = build_runner(work_dir, iterations=iterations, hooks=hooks, model=ContrastedToy(memory),
+                          val_dataloader=None, val_cfg=None, val_evaluator=None, **arguments)
+    # It would refuse another data set or memory first, where it has a record of the run.
+    runner._hooks = [hook for hook in runner.hooks if not isinstance(hook, ResumeHook)]
+    return runner
 
 
 def loader(dataset):
@@ -73,23 +74,40 @@ def test_resumed_run_ends_with_the_same_rows(run, stopped):
         for name, value in whole[part].items():
             assert torch.equal(resumed[part][name], value), f'{part}.{name}'
     assert whole['state_dict']['memory.latent'].shape == (10, 32) and whole['state_dict']['memory.steps'] == 6
-    assert not torch.equal(whole['state_dict']['memory.latent'], MemoryBank(10, 32).latent)
+    fresh = Bank(32)
+    fresh.allocate(10)
+    assert not torch.equal(whole['state_dict']['memory.latent'], fresh.latent)
 
 
-def test_resume_with_other_data_or_another_queue_is_refused(stopped):
-    with pytest.raises(ValueError, match='memory: the resumed checkpoint has 10 rows, but the training data '
-                                         'set has 12.*load_from=CHECKPOINT'):
-        build(stopped, 6, resume=True, train_dataloader=loader(Subset(TwelveImages(), range(10)))).train()
-    with pytest.raises(ValueError, match='has 10 rows, but the config asks for 8'):
-        build(stopped, 6, resume=True, memory=dict(kind='queue', num_rows=8)).train()
+@pytest.mark.parametrize('other, differs', [
+    (dict(train_dataloader=loader(TwelveImages())), "data 'ToyDataset, 10 images' there, 'TwelveImages, 12"),
+    (dict(memory=dict(type='cmim_mm.Queue', num_rows=10)), "memory 'Bank' there, 'Queue' here"),
+    (dict(memory=dict(dim=16)), 'dim 32 there, 16 here')])
+def test_resume_with_other_data_memory_or_embedding_is_refused(stopped, other, differs):
+    with pytest.raises(ValueError, match=f'{differs}.*load_from=CHECKPOINT'):
+        build(stopped, 6, resume=True, **other).train()
 
 
-def test_load_from_keeps_new_rows_whatever_the_checkpoint_has(run, tmp_path):
-    runner = build(tmp_path, 1, load_from=str(run / 'iter_4.pth'), train_dataloader=loader(TwelveImages()))
+@pytest.mark.parametrize('door', ['load_from', 'init_cfg'])
+def test_through_every_other_door_a_run_begins_anew(run, tmp_path, door):
+    """Weights of the checkpoint; rows, counters and normalizers of a new run, in the average too."""
+    path = str(run / 'iter_4.pth')
+    arguments = dict(load_from=path) if door == 'load_from' else {}
+    runner = build(tmp_path, 1, train_dataloader=loader(TwelveImages()), **arguments)
+    if door == 'init_cfg':
+        runner.model.init_cfg = dict(type='Pretrained', checkpoint=path)
+    seen = []
+    body = runner.model.body
+    body.register_forward_pre_hook(lambda *_: seen.append(float(runner.model.head.bias[0].detach())))
     runner.train()
     memory = runner.model.memory
-    assert memory.steps == 1 and len(memory.latent) == 12
-    assert torch.equal(memory.latent[[1, 2]], MemoryBank(12, 32).latent[[1, 2]])
+    fresh = Bank(32)
+    fresh.allocate(12)
+    assert memory.steps == 1 and len(memory) == 12
+    assert torch.equal(memory.latent[[1, 2]], fresh.latent[[1, 2]])
+    trained = load_checkpoint_file(path)['state_dict']
+    assert seen == [float(trained['head.bias'][0])]
+    assert runner.model.criterion.log_normalizer[0] != trained['criterion.log_normalizer'][0]
     average, = (hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook))
     assert torch.equal(average.memory.latent, memory.latent)
 
@@ -105,17 +123,14 @@ def test_a_test_allocates_nothing(run, tmp_path):
     assert torch.equal(runner.model.head.bias, trained['head.bias'])
 
 
-def test_num_rows_of_the_config_must_be_the_images(tmp_path):
-    with pytest.raises(ValueError, match='num_rows=9 in the config.*10 images. Leave num_rows out'):
-        build(tmp_path, 1, memory=dict(num_rows=9)).train()
-
-
 def test_identities_must_be_unique(tmp_path):
     joined = loader(ConcatDataset([ToyDataset(), ToyDataset()]))
-    with pytest.raises(ValueError, match="share one sample_idx.*'queue' or 'batch'"):
+    with pytest.raises(ValueError, match="share one sample_idx.*'Queue' or 'InBatch'"):
         build(tmp_path, 1, train_dataloader=joined).train()
 
 
 def test_without_the_hook_a_bank_says_so(tmp_path):
     with pytest.raises(RuntimeError, match='no rows yet.*MemoryBankHook'):
-        build(tmp_path, 1, hooks=()).train()
+        runner = build(tmp_path, 1, hooks=())
+        runner._hooks = [hook for hook in runner.hooks if not isinstance(hook, MemoryBankHook)]
+        runner.train()

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.structures import PixelData
-from mmseg.structures import SegDataSample
 from tiny_cmim import build_runner, model_cfg
 
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.engine import ProbeHook
-from cmim_mm.evaluation.measure import binary_signs, class_grid
+from cmim_mm.evaluation.measure import binary_signs
 
 
 def scalars(work_dir):
@@ -24,8 +22,7 @@ def scalars(work_dir):
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """Two Runners after the same training with two taps, the first with probes."""
-    model = model_cfg('RBNN', tap=('layer2.5.conv1', -1))
-    model['neck']['in_channels'] = [32, 64]
+    model = model_cfg('RBNN', taps=('layer2.5.conv1', -1))
     runners = []
     for name, hooks in (('probed', [{'type': 'cmim_mm.ProbeHook', 'num_images': 10}]), ('plain', [])):
         runners.append(build_runner(tmp_path_factory.mktemp(name), model, hooks=hooks))
@@ -83,8 +80,7 @@ def test_interval_and_layers(tmp_path):
 
 
 def test_without_binary_layers_it_is_idle_and_without_images_an_error(tmp_path):
-    model = model_cfg(None, tap=())
-    model.update(neck=None, auxiliary_head=None)
+    model = model_cfg(None, taps=())
     hook = [{'type': 'cmim_mm.ProbeHook'}]
     build_runner(tmp_path, model, iterations=1, hooks=hook).train()
     assert not scalars(tmp_path)
@@ -93,14 +89,6 @@ def test_without_binary_layers_it_is_idle_and_without_images_an_error(tmp_path):
                      val_evaluator=None).train()
     with pytest.raises(ValueError, match='num_images=1'):
         ProbeHook(num_images=1)
-
-
-def test_classes_of_a_dense_task_are_those_at_the_cells_centres():
-    labels = torch.arange(16).view(1, 4, 4).repeat_interleave(3, 1).repeat_interleave(5, 2)
-    labels[:, :3, :5] = 255
-    sample = SegDataSample(gt_sem_seg=PixelData(data=labels))
-    assert class_grid([sample, sample])[1].flatten().tolist() == [-1, *range(1, 16)]
-    assert class_grid([SegDataSample()]) is None
 
 
 def test_real_weights_have_no_signs():

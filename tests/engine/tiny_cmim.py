@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from cmim_mm.datasets import SeededDataset
 from cmim_mm.datasets.small_images import SmallImageDataset
+from cmim_mm.engine import SeedHook
 
 
 def images(number=12, classes=3, size=8):
@@ -18,16 +19,18 @@ def images(number=12, classes=3, size=8):
     return SmallImageDataset(pixels, labels, tuple('abcdef'[:classes]))
 
 
-def model_cfg(binarizer='IRNet', kind='bank', tap=(-1, ), **backbone):
-    return dict(
+def model_cfg(binarizer='IRNet', memory='Bank', taps=(-1, ), neck=None, **backbone):
+    """The classifier, with CMIM where there are taps."""
+    model = dict(
         type='cmim_mm.ImageClassifier',
         data_preprocessor=dict(type='cmim_mm.ClsDataPreProcessor', crop_padding=1, flip=True),
-        backbone=dict(type='cmim_mm.BinaryResNet', depth=20, binarizer=binarizer, taps=tap, **backbone),
-        neck=dict(type='cmim_mm.ContrastiveMINeck', in_channels=[64] * len(tap), dim=16),
-        decode_head=dict(type='cmim_mm.ClsHead', in_channels=64, num_classes=3),
-        auxiliary_head=dict(
-            type='cmim_mm.CMIMHead', tap_weights=(1.0, ) * len(tap),
-            memory=dict(type='cmim_mm.MemoryBank', dim=16, kind=kind, num_negatives=8)))
+        backbone=dict(type='cmim_mm.BinaryResNet', depth=20, binarizer=binarizer, **backbone),
+        decode_head=dict(type='cmim_mm.ClsHead', in_channels=64, num_classes=3))
+    if not taps:
+        return model
+    memory = dict(type=memory) if memory == 'InBatch' else dict(type=memory, num_negatives=8)
+    return dict(model, type='cmim_mm.CMIM', on=model['type'],
+                cmim=dict(taps=taps, neck=dict(dim=16, **(neck or {})), head=dict(memory=memory)))
 
 
 def build_runner(work_dir, model=None, iterations=4, hooks=(), **overrides) -> Runner:
@@ -55,4 +58,6 @@ def build_runner(work_dir, model=None, iterations=4, hooks=(), **overrides) -> R
         'log_processor': {'by_epoch': False},
         'log_level': 'ERROR',
     }
-    return Runner(**{**arguments, **overrides})
+    runner = Runner(**{**arguments, **overrides})
+    runner._hooks = [hook for hook in runner.hooks if not isinstance(hook, SeedHook)]
+    return runner

@@ -1,11 +1,15 @@
 """A small classifier with CMIM; a helper of the tests here."""
 import torch
 
+from cmim_mm.binarize import set_progress
+from cmim_mm.models import Bank, add_cmim
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
-BATCH = dict(type='cmim_mm.MemoryBank', kind='batch', dim=8)
+BATCH = dict(type='InBatch')
+HEAD = dict(type='cmim_mm.ClsHead', in_channels=64, num_classes=3)
 FULL_PRECISION = dict(type='cmim_mm.BinaryResNet', depth=20, binarizer=None)
+TAP = 'layer3.5.conv1'
 
 
 def samples(labels=(0, 1, 2, 0)):
@@ -17,21 +21,21 @@ def images(n=4, size=16):
     return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def build(neck=None, head=None, memory=None, cmim=True, **backbone):
+def build(neck=None, head=None, memory=None, cmim=True, taps=(-1, ), decode_head=HEAD, teacher=None,
+          **backbone):
     """ResNet-20 with CMIM at its last binary convolution; a bank of 12 rows."""
     torch.manual_seed(0)
-    backbone = {**dict(type='cmim_mm.BinaryResNet', depth=20, binarizer='IRNet'), **backbone}
-    parts = {}
-    if cmim:
-        backbone.setdefault('taps', (-1, ))
-        memory = {**dict(type='cmim_mm.MemoryBank', num_rows=12, dim=8, num_negatives=6), **(memory or {})}
-        parts = dict(
-            neck={**dict(type='cmim_mm.ContrastiveMINeck', in_channels=[64], dim=8), **(neck or {})},
-            auxiliary_head={**dict(type='cmim_mm.CMIMHead', memory=memory), **(head or {})})
     model = MODELS.build(dict(
-        type='cmim_mm.ImageClassifier', backbone=backbone,
-        decode_head=dict(type='cmim_mm.ClsHead', in_channels=64, num_classes=3), **parts))
+        type='cmim_mm.ImageClassifier', decode_head=decode_head, teacher=teacher,
+        backbone={**dict(type='cmim_mm.BinaryResNet', depth=20, binarizer='IRNet'), **backbone}))
+    if cmim:
+        memory = memory or dict(type='Bank', num_negatives=6)
+        add_cmim(model, taps, dict(dim=8, **(neck or {})), dict(memory=memory, **(head or {})))
+        for bank in model.auxiliary_head.memories:
+            if isinstance(bank, Bank):
+                bank.allocate(12)
     model.init_weights()
+    set_progress(model, 0.25)
     return model
 
 
@@ -48,8 +52,8 @@ def gradients(module):
 
 
 def write_teacher(path):
-    """Weights of FULL_PRECISION as a classifier's checkpoint."""
+    """Config of a teacher whose weights are random ones of FULL_PRECISION with HEAD."""
     torch.manual_seed(7)
-    state = MODELS.build(FULL_PRECISION).state_dict()
-    torch.save(dict(state_dict={f'backbone.{k}': v for k, v in state.items()}), path)
-    return dict(type='cmim_mm.FrozenTeacher', model=FULL_PRECISION, checkpoint=str(path), prefix='backbone.')
+    twin = dict(type='cmim_mm.ImageClassifier', backbone=FULL_PRECISION, decode_head=HEAD)
+    torch.save(dict(state_dict=MODELS.build(twin).state_dict()), path)
+    return dict(type='cmim_mm.FrozenTeacher', checkpoint=str(path))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cmim_mm.binarize import BinaryConv2d
-from cmim_mm.models.backbones.blocks import BLOCKS, Hardtanh, Maxout, ReActBlock, RPReLU
+from cmim_mm.models.backbones.blocks import BLOCKS, Hardtanh, Maxout, MaxPool2d, ReActBlock, RPReLU
 from cmim_mm.models.backbones.shortcuts import full_shortcut
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
@@ -87,7 +87,13 @@ def test_fused_nonlinearities_have_the_gradients_of_their_formulas():
     x = torch.tensor([-2.0, -1.0, -0.3, 0.0, 0.4, 1.0, 3.0]).view(1, 1, 1, 7).repeat(2, 3, 1, 1)
     maxout = Maxout(3)
     pos, neg = maxout.gamma_pos, maxout.gamma_neg
+    rprelu = RPReLU(3)
+    for i, parameter in enumerate(rprelu.parameters()):
+        nn.init.uniform_(parameter, 0.1 * i, 0.1 * i + 0.5)
+    shift_in, slope, shift_out = rprelu.shift_in, rprelu.prelu.weight, rprelu.shift_out
     pairs = [(Hardtanh(), lambda x: nn.functional.hardtanh(x), []),
+             (rprelu, lambda x: nn.functional.prelu(x + shift_in, slope) + shift_out,
+              [shift_in, slope, shift_out]),
              (maxout, lambda x: pos * x.relu() - neg * (-x).relu(), [pos, neg])]
     for layer, formula, parameters in pairs:
         x.requires_grad_()
@@ -96,3 +102,35 @@ def test_fused_nonlinearities_have_the_gradients_of_their_formulas():
         torch.testing.assert_close(found, expected)
         for pair in zip(*(torch.autograd.grad(y, [x, *parameters], g) for y in (found, expected))):
             torch.testing.assert_close(*pair)
+
+
+@pytest.mark.parametrize('layer', [Hardtanh(), Maxout(3), RPReLU(3)], ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_nonlinearities_stay_in_half_precision(layer, dtype):
+    x = torch.randn(2, 3, 5, 4, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
+    exact = x.detach().float().requires_grad_()
+    y, expected = layer(x), layer(exact)
+    assert y.dtype == dtype
+    g = torch.linspace(-1, 1, x.numel()).view_as(x)
+    parameters = list(layer.parameters())
+    found, wanted = torch.autograd.grad(y, [x, *parameters], g.to(dtype)), torch.autograd.grad(
+        expected, [exact, *parameters], g)
+    assert all(grad.dtype == torch.float32 for grad in found[1:])
+    for half, full in zip((y, *found), (expected, *wanted)):
+        torch.testing.assert_close(half.float(), full, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(kernel_size=3, stride=2, padding=1), dict(kernel_size=2, ceil_mode=True)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_max_pool_keeps_its_input_alone(arguments, dtype):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(4, (2, 3, 9, 7), generator=generator).to(dtype).requires_grad_()  # with equal maxima
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = MaxPool2d(**arguments)(x)
+    assert [t.data_ptr() for t in kept] == [x.data_ptr()]
+    expected = nn.MaxPool2d(**arguments)(x)
+    assert torch.equal(y, expected)
+    g = torch.randn(y.shape, generator=generator).to(dtype)
+    assert torch.equal(*(torch.autograd.grad(out, x, g)[0] for out in (y, expected)))

@@ -1,16 +1,12 @@
-"""The neck: what it embeds, what trains, what runs."""
-import copy
-
+"""The neck: what it embeds, what trains, and what it hands on."""
 import pytest
 import torch
 import torch.nn.functional as F
-from cmim_models import BATCH, build, gradients, images, samples, step, write_teacher
+from cmim_models import BATCH, build, images, samples
 from mmengine.optim import build_optim_wrapper
 
 from cmim_mm.models import ContrastiveMINeck
 from cmim_mm.models.features import Features
-from cmim_mm.models.necks.views import MovingAverage
-from cmim_mm.registry import MODELS
 
 pytestmark = pytest.mark.usefixtures('mmseg_scope')
 
@@ -22,41 +18,44 @@ def record(channels=4, size=(4, 6), n=3):
                     inputs=torch.randn(n, 3, 8, 8))
 
 
+def embedded(layer, x):
+    return F.normalize(F.linear(x, layer.weight, layer.bias), dim=-1)
+
+
 def test_embedding_is_linear_and_normalized():
     features, neck = record(), ContrastiveMINeck([4], dim=5, standardize=False)
     (found, ) = neck(features).embeddings
     latent, binary = features.pairs[0]
-    for side, z, layer in ((latent, found.latent, neck.latent[0]), (binary, found.binary, neck.binary[0])):
-        expected = F.normalize(F.linear(side.mean((2, 3)), layer.weight, layer.bias))
-        torch.testing.assert_close(z[:, 0], expected)
+    torch.testing.assert_close(found.latent[:, 0], embedded(neck.latent[0], latent.mean((2, 3))))
+    torch.testing.assert_close(found.binary[:, 0], embedded(neck.binary[0], binary.mean((2, 3))))
     assert found.name == 'tap' and found.grid is None
     assert not torch.equal(neck.latent[0].weight, neck.binary[0].weight)
 
 
-def test_standardized_input_has_no_common_mean():
-    features, neck = record(n=64), ContrastiveMINeck([4], dim=5)
-    (latent, _), layer = features.pairs[0], neck.latent[0]
-    x = latent.mean((2, 3))
+@pytest.mark.parametrize('trained', [True, False])
+@pytest.mark.parametrize('n', [64, 1])
+def test_standardized_input_has_no_common_mean(trained, n):
+    features, neck = record(n=n), ContrastiveMINeck([4], dim=5, trained=trained)
+    x = features.pairs[0][0].mean((2, 3))
     x = (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
-    expected = F.normalize(F.linear(x, layer.weight, layer.bias))
-    torch.testing.assert_close(neck(features).embeddings[0].latent[:, 0], expected)
+    torch.testing.assert_close(neck(features).embeddings[0].latent[:, 0], embedded(neck.latent[0], x))
 
 
 def test_poolings():
     features = record()
+    latent, binary = features.pairs[0]
     flat = ContrastiveMINeck([4], dim=5, pooling='flatten', grid=(4, 6), standardize=False)
-    latent = features.pairs[0][0]
-    expected = F.normalize(F.linear(latent.flatten(1), flat.latent[0].weight, flat.latent[0].bias))
-    torch.testing.assert_close(flat(features).embeddings[0].latent[:, 0], expected)
-
-    spatial = ContrastiveMINeck([4], dim=5, pooling='spatial', grid=(2, 3), standardize=False)
-    (found, ) = spatial(features).embeddings
+    torch.testing.assert_close(
+        flat(features).embeddings[0].latent[:, 0], embedded(flat.latent[0], latent.flatten(1)))
+    cells = ContrastiveMINeck([4], dim=5, pooling='spatial', grid=(2, 3), standardize=False)
+    (found, ) = cells(features).embeddings
     assert found.latent.shape == (3, 6, 5) and found.grid == (2, 3)
-    cell = latent[:, :, 2:4, 2:4].mean((2, 3))  # row 1, column 1: position 4
-    expected = F.normalize(F.linear(cell, spatial.latent[0].weight, spatial.latent[0].bias))
-    torch.testing.assert_close(found.latent[:, 4], expected)
-    with pytest.raises(ValueError, match=r'grid=\(4, 6\), but the binary activation is \(5, 6\)'):
-        flat(record(size=(5, 6)))
+    cell = binary[:, :, 2:4, 2:4].mean((2, 3))  # row 1, column 1: position 4
+    torch.testing.assert_close(found.binary[:, 4], embedded(cells.binary[0], cell))
+    every = ContrastiveMINeck([4], dim=5, pooling='spatial', standardize=False)
+    (found, ) = every(features).embeddings
+    assert found.grid == (4, 6)
+    torch.testing.assert_close(found.latent[:, 8], embedded(every.latent[0], latent[:, :, 1, 2]))
 
 
 @pytest.mark.parametrize('trained', [True, False])
@@ -64,45 +63,14 @@ def test_embeddings_are_in_the_optimizer_or_not(trained):
     model = build(neck=dict(trained=trained))
     wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=0.1)))
     held = {id(p) for group in wrapper.param_groups for p in group['params']}
-    layers = [model.neck.binary[0], model.neck.latent[0]]
-    assert [id(x.weight) in held for x in layers] == [trained] * 2
-    assert [id(x.bias) in held for x in layers] == [trained] * 2
-    before = [x.weight.clone() for x in layers]
+    parts = [getattr(layer[0], name) for layer in (model.neck.binary, model.neck.latent)
+             for name in ('weight', 'bias')]
+    assert [id(part) in held for part in parts] == [trained] * 4
+    before = [part.clone() for part in parts]
     model.train_step(dict(inputs=images(), data_samples=samples()), wrapper)
-    assert [torch.equal(x.weight, b) for x, b in zip(layers, before)] == [not trained] * 2
+    assert [torch.equal(part, b) for part, b in zip(parts, before)] == [not trained] * 4
     keys = {k for k in model.state_dict() if k.startswith('neck.')}
     assert keys == {f'neck.{s}.0.{k}' for s in ('binary', 'latent') for k in ('weight', 'bias')}
-
-
-@pytest.mark.parametrize('options, again', [
-    ({}, 0), (dict(pooling='flatten', grid=(4, 4)), 0), (dict(two_views=True), 1),
-    (dict(latent_momentum=0.9), 1),
-    (dict(two_views=True, detach='latent'), 1), (dict(two_views=True, latent_momentum=0.9), 1)])
-def test_encoder_runs_once_a_step(options, again):
-    model, calls = build(neck=options), []
-    model.backbone.register_forward_hook(lambda *_: calls.append(1))
-    log = step(model)
-    assert len(calls) == 1 + again and torch.isfinite(torch.tensor(log['loss']))
-    # The second pass is none of the batch norms' business.
-    assert model.backbone.bn1.num_batches_tracked == 1
-    model.eval()
-    with torch.no_grad():
-        model(images(), mode='predict')
-    assert len(calls) == 2 + again
-
-
-def test_detached_side_gets_no_gradient():
-    features = record()
-    latent, _ = features.pairs[0]
-    binary = torch.randn_like(latent, requires_grad=True)
-    features.pairs[0] = latent, binary
-    for detach, expected in ((None, (True, True)), ('latent', (False, True)), ('binary', (True, False))):
-        neck = ContrastiveMINeck([4], dim=5, detach=detach)
-        (found, ) = neck(features).embeddings
-        latent.grad = binary.grad = None
-        (found.latent * found.binary.flip(0)).sum().backward()
-        assert (latent.grad is not None, binary.grad is not None) == expected
-        assert neck.latent[0].weight.grad.abs().sum() > 0
 
 
 def test_hands_features_through_in_eval_mode():
@@ -116,70 +84,40 @@ def test_hands_features_through_in_eval_mode():
     assert maps[0].shape[1] == 7 and not hasattr(maps, 'embeddings')
 
 
-def test_other_parts_start_as_without_it():
-    plain, cmim = build(cmim=False).state_dict(), build().state_dict()
-    assert {k for k in cmim if k.startswith(('backbone.', 'decode_head.'))} == set(plain)
-    assert all(torch.equal(cmim[k], plain[k]) for k in plain)
-
-
-def test_teacher_gives_the_latent_side(tmp_path):
-    teacher = write_teacher(tmp_path / 'teacher.pth')
-    model = build(neck=dict(teacher=teacher, trained=False))
-    seen = []
-    model.neck.latent[0].register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    step(model)
-    twin = MODELS.build(teacher)
-    twin.init_weights()
-    expected = twin(images()).features[-1].mean((2, 3))
-    torch.testing.assert_close(seen[0][:, 0], expected)
-    assert not seen[0].requires_grad and not model.neck.teacher.model.training
-    assert not any('teacher' in k for k in [*model.state_dict(), *dict(model.named_parameters())])
-    assert gradients(model.backbone)['conv1.weight'].abs().sum() > 0
-
-
-def test_feature_maps_in_place_of_activations(tmp_path):
-    teacher = write_teacher(tmp_path / 'teacher.pth')
-    model, seen = build(neck=dict(teacher=teacher, trained=False, feature_indices=(-1, ))), []
-    model.neck.binary[0].register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    log = step(model)
-    assert seen[0].abs().unique().numel() > 2 and 'aux.nce.feature-1' in log
-
-
-def test_moving_average_follows_and_resumes():
-    model = build(neck=dict(latent_momentum=0.5), memory=BATCH)
-    first = model.backbone.conv1.weight.detach().clone()
-    step(model)
-    with torch.no_grad():
-        model.backbone.conv1.weight.add_(1.0)
-    state = copy.deepcopy(model.state_dict())
-    average = state['neck.average.conv1/weight']
-    torch.testing.assert_close(average, first)
-    again = build(neck=dict(latent_momentum=0.5), memory=BATCH)
-    again.load_state_dict(state)
-    logs = [step(m) for m in (model, again)]
-    assert logs[0] == logs[1]
-    torch.testing.assert_close(again.neck.average._buffers['conv1/weight'], first + 0.5)
-    with pytest.raises(ValueError, match='latent_momentum=1'):
-        MovingAverage(1)
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_float32_under_autocast_and_from_half_precision(dtype):
+    features = record()
+    features.pairs = [tuple(x.to(dtype) for x in features.pairs[0])]
+    with torch.autocast('cpu', torch.bfloat16):
+        (found, ) = ContrastiveMINeck([4], dim=5)(features).embeddings
+    assert found.latent.dtype == torch.float32
+    torch.testing.assert_close(found.latent.norm(dim=2), torch.ones(3, 1))
 
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(pooling='max'), "pooling='max' is unknown; valid are 'avg'"),
-    (dict(detach='both'), "detach='both'"),
-    (dict(pooling='flatten'), 'need grid'),
-    (dict(pooling='spatial', grid=(2, 2), two_views=True), 'two_views with'),
-    (dict(feature_indices=(-1, )), 'needs a teacher'),
+    (dict(pooling='flatten'), "'flatten' needs grid"),
+    (dict(grid=(2, 2)), "'avg' takes none"),
+    (dict(pooling='spatial', latent=dict(type='SecondView')), 'SecondView shows another view'),
+    (dict(pooling='spatial', latent=dict(type='MovingAverage', second_view=True)), 'MovingAverage shows'),
 ])
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         ContrastiveMINeck([4], **arguments)
 
 
-def test_missing_taps_and_wrong_widths_are_named():
-    neck = ContrastiveMINeck([6], dim=5)
-    with pytest.raises(ValueError, match='set model.backbone.taps'):
-        neck([torch.ones(1)])
-    with pytest.raises(ValueError, match='in_channels gives 6 features, but the binary activation has 4'):
-        neck(record())
-    with pytest.raises(ValueError, match='1 binary activations for 2 in_channels'):
+def test_what_does_not_fit_is_named():
+    with pytest.raises(ValueError, match='set its taps'):
+        ContrastiveMINeck([6], dim=5)([torch.ones(1)])
+    with pytest.raises(ValueError, match='latent side of tap has 4 features, in_channels says 6'):
+        ContrastiveMINeck([6], dim=5)(record())
+    with pytest.raises(ValueError, match='1 taps for 2 in_channels'):
         ContrastiveMINeck([4, 4], dim=5)(record())
+    with pytest.raises(ValueError, match=r'grid=\(4, 6\), but the latent side of tap is \(5, 6\)'):
+        ContrastiveMINeck([4], pooling='flatten', grid=(4, 6))(record(size=(5, 6)))
+    with pytest.raises(ValueError, match=r'grid=\(5, 6\) is finer than the latent side of tap.* \(4, 6\)'):
+        ContrastiveMINeck([4], pooling='spatial', grid=(5, 6))(record())
+    model = build(memory=BATCH)
+    model.backbone.layer3.eval()
+    with pytest.raises(ValueError, match='the tapped layer3.5.conv1 is in eval mode'):
+        model.extract_feat(images())

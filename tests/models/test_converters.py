@@ -177,3 +177,12 @@ def test_another_method_is_refused_by_its_keys(adabin, configs, tmp_path):
         import_checkpoint(path, 'AdaBin', 'vgg_small', configs)
     with pytest.raises(ValueError, match="method='BNN' is unknown; valid are IRNet"):
         import_checkpoint(path, 'BNN', 'resnet20', configs)
+
+
+def test_what_another_tool_left_goes_by_one_option(adabin, configs, tmp_path):
+    path = save({**adabin, 'total_ops': torch.ones(1), 'layer1.0.conv1.total_ops': torch.ones(1)},
+                tmp_path / 'in.pth')
+    with pytest.raises(CheckpointError, match=r'2 left over: .*go by --leave-out total_ops\.'):
+        import_checkpoint(path, 'AdaBin', 'resnet20', configs)
+    imported = import_checkpoint(path, 'AdaBin', 'resnet20', configs, leave_out=['total_ops'])
+    assert not any('total_ops' in key for key in imported.state)

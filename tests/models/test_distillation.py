@@ -5,13 +5,8 @@ from cmim_models import images, samples, step
 
 from cmim_mm.models.losses import Distillation
 from cmim_mm.registry import MODELS
-from cmim_mm.structures import ClsDataSample
 
 HEAD = dict(type='cmim_mm.ClsHead', in_channels=64, num_classes=3)
-
-
-def taught(logits):
-    return [ClsDataSample(teacher_logits=row) for row in logits]
 
 
 def test_is_the_divergence_of_softened_probabilities():
@@ -19,15 +14,16 @@ def test_is_the_divergence_of_softened_probabilities():
     student, teacher = torch.randn(2, 5, 3)
     p, q = (teacher / 4).softmax(1), (student / 4).softmax(1)
     expected = 2 * 16 * (p * (p / q).log()).sum(1).mean()
-    assert Distillation(4.0, 2.0)(student, taught(teacher)).item() == pytest.approx(expected.item(), rel=1e-5)
-    assert Distillation()(teacher, taught(teacher)).item() == pytest.approx(0, abs=1e-6)
+    assert Distillation(4.0, 2.0)(student, teacher).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert Distillation()(teacher, teacher).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_misuse_is_named():
     with pytest.raises(ValueError, match='temperature=0'):
         Distillation(temperature=0)
-    with pytest.raises(KeyError, match='model.teacher'):
-        Distillation()(torch.randn(1, 3), [ClsDataSample()])
+    with pytest.raises(ValueError, match='none ran: set model.teacher'):
+        head = MODELS.build(dict(HEAD, distill={}))
+        head.loss([torch.randn(4, 64, 2, 2)], samples())
 
 
 def test_classifier_learns_from_labels_and_teacher(mmseg_scope, tmp_path):
@@ -49,6 +45,6 @@ def test_classifier_learns_from_labels_and_teacher(mmseg_scope, tmp_path):
     labels = torch.cat([sample.gt_label for sample in data_samples])
     expected = torch.nn.functional.cross_entropy(logits, labels)
     assert log['loss_cls'] == pytest.approx(expected.item(), rel=1e-5)
-    expected = Distillation(4.0, 0.5)(logits, taught(model.teacher(images()).logits))
+    expected = Distillation(4.0, 0.5)(logits, model.teacher(images()).logits)
     assert log['loss_distill'] == pytest.approx(expected.item(), rel=1e-4)
     assert log['loss'] == pytest.approx(log['loss_cls'] + log['loss_distill'], rel=1e-5)

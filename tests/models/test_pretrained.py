@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.models import BinaryResNet, ImageClassifier
+from cmim_mm.models.pretrained import check_weights
 from cmim_mm.registry import MODELS
 
 
@@ -69,3 +70,40 @@ def test_published_resnet_weights_enter_the_full_precision_twin(tmp_path):
     torch.save({**weights, 'fc.weight': torch.ones(2, 512), 'fc.bias': torch.ones(2)}, path)
     twin.init_weights()
     assert all(torch.equal(twin.state_dict()[key], value) for key, value in weights.items())
+
+
+@pytest.mark.parametrize('left', [('total_ops', 'total_params'), ('hook_counter', )])
+def test_what_another_tool_left_is_named_and_goes_by_one_option(left, trained, tmp_path):
+    """A buffer at every layer, as tools that count operations leave them."""
+    checkpoint = torch.load(trained[0], weights_only=True)
+    layers = {key.rpartition('.')[0] for key in checkpoint['state_dict']}
+    checkpoint['state_dict'].update({f'{layer}.{name}': torch.zeros(1) for layer in layers for name in left})
+    torch.save(checkpoint, tmp_path / 'counted.pth')
+    cfg = pretrained(tmp_path / 'counted.pth')
+    backbone = BinaryResNet(18, binarizer='ReActNet', init_cfg=dict(cfg))
+    with pytest.raises(CheckpointError, match='left over: bn1') as error:
+        backbone.init_weights()
+    option = str(error.value).partition('go by ')[2].partition(' beside')[0]
+    assert option == f'leave_out={[*left]}'
+    backbone = BinaryResNet(18, binarizer='ReActNet', init_cfg=dict(cfg, **eval(f'dict({option})')))
+    backbone.init_weights()
+    assert all(torch.equal(value, backbone.state_dict()[key]) for key, value in trained[1].items())
+
+
+def test_leaving_out_hides_nothing_that_is_missing(trained):
+    cfg = dict(pretrained(trained[0]), leave_out=['shift_in', 'layer1'])
+    with pytest.raises(CheckpointError, match=r'missing: layer1\.4'):
+        BinaryResNet(34, binarizer='ReActNet', init_cfg=cfg).init_weights()
+
+
+def test_evaluation_needs_no_auxiliary_head(tmp_path):
+    """It only trains; its memories had other names once."""
+    model = ImageClassifier(dict(type='cmim_mm.BinaryResNet', depth=20, binarizer='IRNet'),
+                            dict(type='cmim_mm.ClsHead', in_channels=64, num_classes=3))
+    path = str(tmp_path / 'old.pth')
+    torch.save({'state_dict': {**model.state_dict(), 'auxiliary_head.old_name': torch.ones(1)}}, path)
+    model.auxiliary_head = torch.nn.Linear(2, 1)
+    check_weights(model, path)
+    model.neck = torch.nn.Linear(2, 1)
+    with pytest.raises(CheckpointError, match='2 missing: neck.bias, neck.weight'):
+        check_weights(model, path)

@@ -12,6 +12,7 @@ from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
 HEAD = dict(type='cmim_mm.ClsHead', num_classes=5, in_channels=64)
+TAUGHT = dict(HEAD, labels='teacher')
 TEACHER = dict(
     type='cmim_mm.FrozenTeacher', checkpoint='not read here', model=dict(
         type='cmim_mm.ImageClassifier', backbone=dict(type='cmim_mm.BinaryResNet', depth=20, binarizer=None),
@@ -22,7 +23,7 @@ REAL = dict(type='ReActNet', real_weights=True)
 def classifier(binarizer='ReActNet', **more):
     torch.manual_seed(0)
     model = MODELS.build(dict(
-        type='cmim_mm.ImageClassifier', decode_head=HEAD,
+        type='cmim_mm.ImageClassifier', decode_head=TAUGHT if 'teacher' in more else HEAD,
         data_preprocessor=dict(type='cmim_mm.ClsDataPreProcessor'),
         backbone=dict(type='cmim_mm.BinaryResNet', depth=20, binarizer=binarizer), **copy.deepcopy(more)))
     if model.teacher is not None:
@@ -70,8 +71,9 @@ def test_the_teacher_neither_trains_nor_adds_keys(mmseg_scope):
 
 
 def test_a_teacher_without_a_classifier_is_refused(mmseg_scope):
-    with pytest.raises(ValueError, match='a backbone alone gives no soft labels'):
-        classifier(teacher=dict(TEACHER, model=TEACHER['model']['backbone']))
+    model = classifier(teacher=dict(TEACHER, model=TEACHER['model']['backbone'])).train()
+    with pytest.raises(ValueError, match='a backbone alone gives no logits'):
+        train_step(model)
 
 
 def test_second_step_starts_from_the_first_ones_weights(mmseg_scope, tmp_path):

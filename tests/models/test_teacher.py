@@ -39,7 +39,8 @@ def test_gives_what_the_model_gives_and_no_gradient(trained):
     owner = Owner(FrozenTeacher(CLASSIFIER, path))
     owner.init_weights()
     images = torch.randn(2, 3, 16, 16)
-    features, logits = owner.train().teacher(images)
+    taught = owner.train().teacher(images)
+    features, logits = taught.features, taught.logits
     with torch.no_grad():
         expected = model.extract_feat(images)
         assert torch.equal(logits, model(images))
@@ -52,10 +53,11 @@ def test_backbone_alone_by_prefix(trained):
     teacher = FrozenTeacher(BACKBONE, path, prefix='backbone')
     teacher.init_weights()
     images = torch.randn(2, 3, 16, 16)
-    features, logits = teacher(images)
-    assert logits is None
+    taught = teacher(images)
+    with pytest.raises(ValueError, match='a backbone alone gives no logits'):
+        taught.logits  # noqa: B018
     with torch.no_grad():
-        assert torch.equal(features[-1], model.backbone(images)[-1])
+        assert torch.equal(taught.features[-1], model.backbone(images)[-1])
 
 
 def test_owner_moves_it_but_neither_trains_nor_saves_it(trained):
@@ -103,3 +105,12 @@ def test_a_missing_or_wrong_checkpoint_is_an_error(trained, tmp_path):
         FrozenTeacher(other, trained[1]).init_weights()
     with pytest.raises(CheckpointError, match=r"whole model: add prefix='backbone.'"):
         FrozenTeacher(BACKBONE, trained[1]).init_weights()
+
+
+def test_what_another_tool_left_goes_by_one_option(trained, tmp_path):
+    model, path = trained
+    counted = {**model.state_dict(), 'backbone.conv1.total_ops': torch.zeros(1)}
+    torch.save({'state_dict': counted}, tmp_path / 'counted.pth')
+    with pytest.raises(CheckpointError, match=r"go by leave_out=\['total_ops'\] beside checkpoint="):
+        FrozenTeacher(CLASSIFIER, str(tmp_path / 'counted.pth')).init_weights()
+    FrozenTeacher(CLASSIFIER, str(tmp_path / 'counted.pth'), leave_out=['total_ops']).init_weights()

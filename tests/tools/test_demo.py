@@ -64,6 +64,15 @@ def test_makes_rooms_once_and_shows_a_table(demo, capsys):
     assert json.loads(Path('work_dirs/demo/results.json').read_text())['depth']['network'] == FIGURES['depth']
 
 
+@pytest.mark.parametrize('bfloat16', [True, False])
+def test_mixed_precision_where_the_machine_has_it(demo, monkeypatch, capsys, bfloat16):
+    monkeypatch.setattr(demo, 'has_fast_bfloat16', lambda: bfloat16)
+    demo.main([])
+    trainings = [arguments for name, arguments in demo.calls if name == 'train.py']
+    assert len(trainings) == 2 and all(('--amp' in arguments) == bfloat16 for arguments in trainings)
+    assert ('Training in mixed precision' if bfloat16 else 'Training in float32') in capsys.readouterr().out
+
+
 def test_own_data_is_neither_made_nor_called_synthetic(demo, tmp_path):
     demo_data = tmp_path / 'nyud'
     (demo_data / 'image').mkdir(parents=True)

@@ -47,9 +47,12 @@ def test_resume_without_value_takes_the_latest_checkpoint(train, tmp_path):
 
 def test_amp(train, monkeypatch):
     cfg = Config({'optim_wrapper': {'type': 'OptimWrapper'}})
-    for device, expected in (('cpu', {'type': 'cmim_mm.CPUAmpOptimWrapper'}),
-                             ('cuda', {'type': 'AmpOptimWrapper', 'loss_scale': 'dynamic'})):
+    for device, bfloat16, expected in (
+            ('cpu', False, {'type': 'cmim_mm.CPUAmpOptimWrapper'}),
+            ('cuda', True, {'type': 'AmpOptimWrapper', 'dtype': 'bfloat16', 'loss_scale': 1.0}),
+            ('cuda', False, {'type': 'AmpOptimWrapper', 'dtype': 'float16', 'loss_scale': 'dynamic'})):
         monkeypatch.setattr(train, 'get_device', lambda device=device: device)
+        monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda bfloat16=bfloat16: bfloat16)
         cfg.optim_wrapper = {'type': 'OptimWrapper'}
         train.set_amp(cfg)
         assert dict(cfg.optim_wrapper) == expected

@@ -4,13 +4,12 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Optional
 
-from mmengine.config import DictAction
 from mmengine.model import revert_sync_batchnorm
 
 from cmim_mm.analysis import Cost, format_cost, format_totals, model_cost
 from cmim_mm.analysis.cost_table import STYLES
-from cmim_mm.analysis.variants import grid
 from cmim_mm.atomic import write_atomically
+from cmim_mm.benchmark.variants import grid, parse_options
 from cmim_mm.engine.cli import (
     ToolError,
     add_config_arguments,
@@ -35,7 +34,7 @@ def make_parser() -> ArgumentParser:
 
 def cost_of(args: Namespace, options: dict[str, str]) -> Cost:
     """What the config's model costs with further ``options``."""
-    parsed = {key: DictAction._parse_iterable(value) for key, value in options.items()}
+    parsed = parse_options(options)
     cfg = load_config(Namespace(**{**vars(args), 'cfg_options': {**(args.cfg_options or {}), **parsed}}))
     if 'model' not in cfg:
         raise ToolError(f'{args.config} defines no model')
@@ -48,7 +47,7 @@ def cost_of(args: Namespace, options: dict[str, str]) -> Cost:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(make_parser(), argv)
     if args.vary:
-        variants = grid([args.config], dict(args.vary), [0])
+        variants = grid([args.config], dict(args.vary))
         text = format_totals({variant.name: cost_of(args, variant.options) for variant in variants})
     else:
         text = format_cost(cost_of(args, {}), args.format)

@@ -20,6 +20,8 @@ def make_parser() -> ArgumentParser:
     parser.add_argument('checkpoint', help="the file that the public code's training saved")
     parser.add_argument('--method', required=True, choices=list(NETWORKS))
     parser.add_argument('--network', required=True, help=networks)
+    parser.add_argument('--leave-out', nargs='+', default=[], metavar='NAME',
+                        help='names in keys that other tools left in the file, e.g. total_ops total_params')
     parser.add_argument('-o', '--out', required=True, metavar='FILE', help='checkpoint to write')
     return parser
 
@@ -33,7 +35,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ToolError(f'--out {out}: is {"a folder" if out.is_dir() else "the checkpoint to read"}; name '
                         'another file')
     try:
-        imported = import_checkpoint(source, args.method, args.network, CONFIGS)
+        imported = import_checkpoint(source, args.method, args.network, CONFIGS, args.leave_out)
     except ValueError as error:
         raise ToolError(str(error)) from error
     save_imported(imported, out, f'{args.method} {args.network}: {source.name}')

@@ -1,11 +1,15 @@
 """Checkpoints that survive a kill at any moment."""
 import os.path as osp
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Optional
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 
 from cmim_mm.atomic import remove_partial_files, write_atomically
+from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.last_checkpoint import POINTER, last_checkpoint
 from cmim_mm.registry import HOOKS
 
 
@@ -20,6 +24,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Raises:
         ValueError: ``file_client_args`` was given; use ``backend_args``.
+        CheckpointError: While training: the file cannot be written, e.g. as the disk is full. Nothing of it
+            is left, and the one before it is whole.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -40,12 +46,14 @@ class AtomicCheckpointHook(CheckpointHook):
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        runner.save_checkpoint(
-            self.out_dir, filename, save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
-            backend_args=self.backend_args, **self.args)
+        with _explained(runner):
+            runner.save_checkpoint(
+                self.out_dir, filename, save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
+                backend_args=self.backend_args, **self.args)
         if is_main_process():
-            write_atomically(self.last_ckpt.encode(), osp.join(runner.work_dir, 'last_checkpoint'))
+            with _explained(runner):
+                write_atomically(self.last_ckpt.encode(), osp.join(runner.work_dir, POINTER))
             for old in outdated:
                 self._remove(self.filename_tmpl.format(old))
         if outdated:
@@ -71,13 +79,14 @@ class AtomicCheckpointHook(CheckpointHook):
         before = self._best_paths()
         self._set_best_paths(dict.fromkeys(before))
         try:
-            super()._save_best_checkpoint(runner, metrics)
+            with _explained(runner):
+                super()._save_best_checkpoint(runner, metrics)
         finally:
             after = self._best_paths()
             self._set_best_paths({key: after.get(key) or path for key, path in before.items()})
         for key, path in before.items():
-            if path and after.get(key) and path != after[key] and is_main_process():
-                self._remove_best(path)
+            if path and after.get(key) and is_main_process():
+                self._remove_best(path, instead=after[key])
 
     def _best_paths(self) -> 'dict[str, Optional[str]]':
         if len(self.key_indicators) == 1:
@@ -90,13 +99,27 @@ class AtomicCheckpointHook(CheckpointHook):
         else:
             self.best_ckpt_path_dict.update(paths)
 
-    def _remove_best(self, path: str) -> None:
-        # The path may come from a resumed checkpoint: it must not reach any other file.
+    def _remove_best(self, path: str, instead: str) -> None:
+        # The path may come from a resumed checkpoint, of a folder that has moved since: its name alone
+        # counts, so that it reaches no file elsewhere.
         name = osp.basename(path)
-        if name.startswith('best_') and path == self.file_backend.join_path(self.out_dir, name):
+        if name.startswith('best_') and name != osp.basename(instead):
             self._remove(name)
 
     def _remove(self, filename: str) -> None:
         path = self.file_backend.join_path(self.out_dir, filename)
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
+
+
+@contextmanager
+def _explained(runner) -> Iterator[None]:
+    """Says what is left to go on from when a checkpoint cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        last = last_checkpoint(runner.work_dir)
+        raise CheckpointError(
+            f'{error.filename}: cannot be written ({error.strerror}). '
+            + (f'The last checkpoint, {last}, is whole' if last else 'No checkpoint was saved before')
+            + '. Make room or permit writing there, then go on by --resume') from error

@@ -1,4 +1,4 @@
-"""Tells the binary layers how far training is."""
+"""Tells the binary layers, and CMIM's head, how far training is."""
 from typing import Optional
 
 from mmengine.dist import broadcast, is_main_process
@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from cmim_mm.binarize import BinaryConv2d, set_progress, start_epoch
+from cmim_mm.models.heads import CMIMHead
 from cmim_mm.registry import HOOKS
 
 
@@ -24,8 +25,9 @@ class BinarizationProgressHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         layers = [m for m in runner.model.modules()
                   if isinstance(m, BinaryConv2d) and m.weight.requires_grad]
-        for layer in layers:
-            set_progress(layer, runner.iter / runner.max_iters)
+        heads = [m for m in runner.model.modules() if isinstance(m, CMIMHead)]
+        for module in layers + heads:
+            set_progress(module, runner.iter / runner.max_iters)
         if runner.iter == 0 or _epoch(runner, runner.iter) > _epoch(runner, runner.iter - 1):
             _start_epoch(layers)
 

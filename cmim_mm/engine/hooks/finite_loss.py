@@ -1,6 +1,6 @@
 """Stops training at the first loss or gradient that is not finite."""
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn, Optional
 
 import torch
@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 
 from cmim_mm.datasets.seeded import Stream, derive_seed, seed_everything
 from cmim_mm.engine.bare_model import bare_model
-from cmim_mm.engine.nonfinite import find_culprit, nonfinite_parameter
+from cmim_mm.engine.micro_batch import split_batch
+from cmim_mm.engine.nonfinite import Culprit, find_culprit, nonfinite_parameter
+from cmim_mm.last_checkpoint import last_checkpoint
 from cmim_mm.registry import HOOKS
 
 
@@ -53,7 +55,8 @@ class FiniteLossHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
         # As many as may have left their gradients in the next step of the optimizer.
-        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        counts = getattr(runner.train_loop, 'accumulative_counts',
+                         getattr(runner.optim_wrapper, '_accumulative_counts', 1))
         self._batches = [*self._batches, (runner.iter, data_batch)][-counts:]
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
@@ -74,9 +77,7 @@ class FiniteLossHook(Hook):
             handle.remove()
 
     def _fail(self, runner: Runner, what: str) -> NoReturn:
-        model = bare_model(runner)
-        for iteration, batch in self._batches:
-            culprit = find_culprit(model, partial(_losses, runner, model, iteration, batch))
+        for culprit in _repeat(runner, self._batches):
             if culprit.place:
                 break
         losses = ', '.join(f'{name}={value:.4g}' for name, value in culprit.losses.items())
@@ -90,17 +91,23 @@ def _finite_gradients(optimizer: Optimizer) -> bool:
     return get_total_norm(gradients).isfinite().item()
 
 
-def _losses(runner: Runner, model: nn.Module, iteration: int, batch: Any) -> dict:
-    seed_everything(derive_seed(runner.seed, Stream.STEP, iteration, runner.rank))  # as SeedHook
+def _repeat(runner: Runner, batches: list[tuple[int, Any]]) -> Iterator[Culprit]:
+    """What each pass through the network shows when it is repeated."""
+    model = bare_model(runner)
+    for iteration, batch in batches:
+        seed_everything(derive_seed(runner.seed, Stream.STEP, iteration, runner.rank))  # as SeedHook
+        for part in split_batch(batch, getattr(runner.train_loop, 'micro_batches', 1)):
+            yield find_culprit(model, partial(_losses, runner, model, part))
+
+
+def _losses(runner: Runner, model: nn.Module, batch: Any) -> dict:
     with runner.optim_wrapper.optim_context(model):
         return model._run_forward(model.data_preprocessor(batch, True), mode='loss')
 
 
 def _advice(runner: Runner) -> str:
-    pointer = Path(runner.work_dir) / 'last_checkpoint'
-    kept = 'No checkpoint was saved before'
-    if pointer.is_file():
-        kept = f'The last good checkpoint is {pointer.read_text().strip()}'
-    return (f'{kept}. Try a lower optim_wrapper.optimizer.lr, a longer warm-up, '
+    last = last_checkpoint(runner.work_dir)
+    kept = f'The last good checkpoint is {last}' if last else 'No checkpoint was saved before'
+    return (f'{kept}. Try, with --resume too, a lower optim_wrapper.optimizer.lr, a longer warm-up, '
             'optim_wrapper.clip_grad.max_norm=1, or training without --amp; where an input is named, look at '
             'the data')

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cmim_mm.binarize import get_binarizer
 
 from ..features import Features, Pair, Tap, find_taps
+from ..memory_format import keep_format
 from ..pretrained import PretrainedEncoder
 
 
@@ -65,7 +66,7 @@ class Backbone(PretrainedEncoder):
         for stage in self.stages:
             x = stage(x)
             features.append(x)
-        maps = tuple(features[i] for i in self.out_indices)
+        maps = tuple(keep_format(features[i]) for i in self.out_indices)
         if not (self.taps and self.training):
             return maps
         return Features(maps, pairs=self._take_pairs(), tap_names=self.tap_names, inputs=images, encoder=self)
@@ -88,20 +89,34 @@ class Backbone(PretrainedEncoder):
         pairs = []
         for name in self.tap_names:
             conv = self.get_submodule(name)
+            if conv.last_pair is None:
+                raise ValueError(f'{type(self).__name__}: the tapped {name} is in eval mode, so it recorded '
+                                 'nothing; let it train, or tap another one')
             pairs.append(conv.last_pair)
             conv.last_pair = None
         return pairs
 
-    def _finish(self) -> None:
-        """Freezes stages and sets the taps, once all layers are there."""
-        self._freeze()
-        found = find_taps(self, self.taps)
+    def set_taps(self, taps: Sequence[Tap]) -> None:
+        """Records these binary convolutions, and no others, from the next training step on.
+
+        Raises:
+            ValueError: As the class.
+        """
+        found = find_taps(self, taps)
         for name, conv in found.items():
             if not conv.training:
                 raise ValueError(f'{type(self).__name__}: taps has {name}, which lies in a frozen stage '
                                  f'(frozen_stages={self.frozen_stages}); tap a stage that trains')
+        for name in self.tap_names:
+            self.get_submodule(name).recording = False
+        for conv in found.values():
             conv.recording = True
-        self.tap_names = tuple(found)
+        self.taps, self.tap_names = tuple(taps), tuple(found)
+
+    def _finish(self) -> None:
+        """Freezes stages and sets the taps, once all layers are there."""
+        self._freeze()
+        self.set_taps(self.taps)
 
     def _freeze(self) -> None:
         if self.frozen_stages < 0:

@@ -30,11 +30,61 @@ class _Clamp(Function):
         return torch.ops.aten.hardtanh_backward(grad, y, -1, 1)
 
 
+class _MaxPool(Function):
+    @staticmethod
+    def forward(ctx, x, *geometry):
+        ctx.save_for_backward(x)
+        ctx.geometry = geometry
+        return torch.ops.aten.max_pool2d_with_indices(x, *geometry)[0]
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, = ctx.saved_tensors
+        indices = torch.ops.aten.max_pool2d_with_indices(x, *ctx.geometry)[1]
+        grad = torch.ops.aten.max_pool2d_with_indices_backward(grad, x, *ctx.geometry, indices)
+        return grad, None, None, None, None, None
+
+
+class MaxPool2d(nn.MaxPool2d):
+    """nn.MaxPool2d that keeps its input alone and finds the maxima again in backward.
+
+    Their indices take 8 bytes for each output: behind a stem, four times a bfloat16 map.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = ((size, size) for size in (self.kernel_size, self.stride, self.padding, self.dilation))
+        return _MaxPool.apply(x, *sizes, self.ceil_mode)
+
+
 class Hardtanh(nn.Hardtanh):
     """clamp(x, -1, 1), which keeps its output (the next convolution keeps it anyway) instead of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return _Clamp.apply(x)
+
+
+class _ShiftedPReLU(Function):
+    """RPReLU that keeps its input alone, in the input's dtype."""
+
+    @staticmethod
+    def forward(ctx, x, shift_in, slope, shift_out):
+        ctx.save_for_backward(x, shift_in, slope, shift_out)
+        shift_in, slope, shift_out = (parameter.to(x.dtype) for parameter in (shift_in, slope, shift_out))
+        return F.prelu(x + shift_in, slope).add_(shift_out)
+
+    @staticmethod
+    def backward(ctx, grad):
+        # PReLU's own backward makes the slope's gradient at x's size in float32.
+        x, shift_in, slope, shift_out = ctx.saved_tensors
+        x = x + shift_in.to(x.dtype)
+        positive = torch.ops.aten.threshold_backward(grad, x, 0)
+        negative = grad - positive
+        sum_positive, sum_negative = (side.sum_to_size(shift_in.shape).to(shift_in.dtype)
+                                      for side in (positive, negative))
+        grad_slope = x.mul_(negative).sum_to_size(shift_in.shape).to(slope.dtype).view(slope.shape)
+        slope = slope.view(shift_in.shape)
+        grad_x = positive.addcmul_(negative, slope.to(x.dtype))
+        return (grad_x, sum_positive + slope * sum_negative, grad_slope, sum_positive + sum_negative)
 
 
 class RPReLU(nn.Module):
@@ -50,26 +100,27 @@ class RPReLU(nn.Module):
         self.shift_out = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.prelu(x + self.shift_in).add_(self.shift_out)
+        return _ShiftedPReLU.apply(x, self.shift_in, self.prelu.weight, self.shift_out)
 
 
 class _TwoSlopes(Function):
-    """Maxout that keeps its input alone."""
+    """Maxout that keeps its input alone, in the input's dtype."""
 
     @staticmethod
     def forward(ctx, x, gamma_pos, gamma_neg):
         ctx.save_for_backward(x, gamma_pos, gamma_neg)
-        x = x.to(torch.result_type(x, gamma_pos))
+        gamma_pos, gamma_neg = gamma_pos.to(x.dtype), gamma_neg.to(x.dtype)
         positive = x.relu()
         return (x - positive).mul_(gamma_neg).addcmul_(positive, gamma_pos)
 
     @staticmethod
     def backward(ctx, grad):
         x, gamma_pos, gamma_neg = ctx.saved_tensors
-        dtype, x = x.dtype, x.to(grad.dtype)
         positive, negative = (torch.ops.aten.threshold_backward(grad, side, 0) for side in (x, -x))
-        grad_pos, grad_neg = ((side * x).sum_to_size(gamma_pos.shape) for side in (positive, negative))
-        return positive.mul_(gamma_pos).addcmul_(negative, gamma_neg).to(dtype), grad_pos, grad_neg
+        grad_pos, grad_neg = ((side * x).sum_to_size(gamma_pos.shape).to(gamma_pos.dtype)
+                              for side in (positive, negative))
+        grad_x = positive.mul_(gamma_pos.to(x.dtype)).addcmul_(negative, gamma_neg.to(x.dtype))
+        return grad_x, grad_pos, grad_neg
 
 
 class Maxout(nn.Module):

@@ -16,9 +16,13 @@ from cmim_mm.checkpoint import CheckpointError, load_checkpoint_file
 from cmim_mm.registry import MODELS
 from cmim_mm.version import __version__
 
+from ..pretrained import check_state, is_named, last_names
 from .names import DATA, NETWORKS, Network
 
 Shape = Sequence[int]
+
+#: The classifier of this project's own checkpoints.
+OWN_CLASSIFIER = 'decode_head.fc.weight'
 
 
 class Imported(NamedTuple):
@@ -38,19 +42,20 @@ class Imported(NamedTuple):
     record: dict[str, Union[float, str]]
 
 
-def import_checkpoint(path: Union[str, Path], method: str, network: str,
-                      configs: Union[str, Path]) -> Imported:
+def import_checkpoint(path: Union[str, Path], method: str, network: str, configs: Union[str, Path],
+                      leave_out: Sequence[str] = ()) -> Imported:
     """Reads a public checkpoint and gives its weights this project's names.
 
     Nothing in the file is executed. Every key of the checkpoint is used, or known to change nothing, or
     named in an error; so is every key that the network needs.
 
     Args:
-        path: The file: a dict with ``state_dict``, or a state dict, with or without DataParallel's
-            ``module.`` in front of its keys.
+        path: The file, in any form of ``cmim_mm.checkpoint_forms``; one of this project's own is taken as it
+            is.
         method: A key of :data:`~cmim_mm.models.converters.names.NETWORKS`.
         network: One of its networks, e.g. 'resnet20'. The classifier's rows tell the data set.
         configs: Folder of the configs that take foreign checkpoints.
+        leave_out: Names (between dots, e.g. 'total_ops') of keys that the file may have beyond.
 
     Raises:
         CheckpointError: The file holds code, cannot be read, or does not fit; the message names the keys.
@@ -59,7 +64,8 @@ def import_checkpoint(path: Union[str, Path], method: str, network: str,
     """
     known = _networks_of(method, network)
     loaded = load_checkpoint_file(path, map_location='cpu')
-    state = _state_dict(loaded, str(path))
+    state = {key: value for key, value in _state_dict(loaded, str(path)).items()
+             if not is_named(key, leave_out)}
     num_classes = _num_classes(state, str(path))
     data = DATA.get(num_classes)
     if (network, data) not in known:
@@ -70,7 +76,11 @@ def import_checkpoint(path: Union[str, Path], method: str, network: str,
     config = Path(configs) / f'{found.config}.py'
     with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):  # names and shapes alone
         model = MODELS.build(Config.fromfile(config).model)
-    converted, left_out = convert_state(state, model, found, f'{path} as {method} {network} ({data})')
+    name = f'{path} as {method} {network} ({data})'
+    if OWN_CLASSIFIER in state:
+        converted, left_out = check_state(model, state, name), []
+    else:
+        converted, left_out = convert_state(state, model, found, name)
     return Imported(found, config, converted, left_out, _record(loaded))
 
 
@@ -112,8 +122,10 @@ def convert_state(state: Mapping[str, Tensor], model: nn.Module, network: Networ
     problems = [f'{len(keys)} {what}: {", ".join(keys)}' for what, keys in (
         ('missing', missing), ('left over', left_over), ('of another shape', misshapen)) if keys]
     if problems:
+        hint = (f' Keys that another tool left there go by --leave-out {" ".join(last_names(left_over))}.'
+                if left_over else '')
         raise CheckpointError(f'{name}: the keys do not fit. {"; ".join(problems)}. Method and network '
-                              'must be those of the code that saved it.')
+                              f'must be those of the code that saved it.{hint}')
     return converted, [k for k in unknown if k not in left_over]
 
 
@@ -152,12 +164,11 @@ def _state_dict(loaded: Any, name: str) -> dict[str, Tensor]:
     if other:
         raise CheckpointError(f'{name}: {", ".join(other)} are no tensors, expected a dict with a '
                               'state_dict, or a state_dict alone.')
-    prefix = 'module.' if all(key.startswith('module.') for key in state) else ''
-    return {key[len(prefix):]: value for key, value in state.items()}
+    return dict(state)
 
 
 def _num_classes(state: Mapping[str, Tensor], name: str) -> int:
-    for key in ('linear.weight', 'fc.weight'):
+    for key in ('linear.weight', 'fc.weight', OWN_CLASSIFIER):
         if key in state:
             return len(state[key])
     raise CheckpointError(f'{name}: has neither linear.weight nor fc.weight, so it is no whole classifier. '

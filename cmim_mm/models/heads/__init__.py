@@ -1,5 +1,10 @@
 from .cls_head import ClsHead
 from .cmim_head import CMIMHead
 from .depth_head import DepthHead
+from .linear_depth_head import LinearDepthHead
+from .seg_heads import ASPPHead, DepthwiseSeparableASPPHead, FCNHead, SegformerHead, UPerHead
 
-__all__ = ['CMIMHead', 'ClsHead', 'DepthHead']
+__all__ = [
+    'ASPPHead', 'CMIMHead', 'ClsHead', 'DepthHead', 'DepthwiseSeparableASPPHead', 'FCNHead',
+    'LinearDepthHead', 'SegformerHead', 'UPerHead',
+]

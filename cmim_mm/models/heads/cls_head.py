@@ -19,8 +19,9 @@ class ClsHead(BaseModule):
     r"""Average pool of a feature map (to one value a channel), optionally batch norm, a linear layer.
 
     The loss is the cross-entropy :math:`-\sum_k q_k \log p_k`, where q is the soft label ``gt_score`` if
-    every data sample has one (from the data, or from a teacher), else the one-hot ``gt_label``, smoothed to
-    :math:`(1-\epsilon) q_k + \epsilon / K` (Szegedy et al., arXiv 1512.00567).
+    every data sample has one, else the one-hot ``gt_label``, or with ``labels='teacher'`` the teacher's
+    probabilities (the distribution loss of ReActNet, arXiv 2003.03488, eq. 4, up to the teacher's entropy);
+    smoothed to :math:`(1-\epsilon) q_k + \epsilon / K` (Szegedy et al., arXiv 1512.00567).
 
     Args:
         num_classes: K.
@@ -30,13 +31,14 @@ class ClsHead(BaseModule):
         pool_size: Side s of the pooled map, whose C s^2 values are the linear layer's input; 4 on the 4x4 map
             of VGG-Small pools nothing, as its published classifier.
         label_smoothing: epsilon.
+        labels: 'data', or 'teacher' (the model needs one).
         distill: ``dict(temperature=T, weight=w)`` adds w T^2 KL(teacher || student) of the softmax at
-            temperature T (Hinton et al., arXiv 1503.02531); the classifier needs a teacher.
+            temperature T (Hinton et al., arXiv 1503.02531); the model needs a teacher.
         loss_weight: Factor of the cross-entropy.
         init_cfg: As in MMEngine's ``BaseModule``.
 
     Raises:
-        ValueError: ``label_smoothing`` is outside [0, 1).
+        ValueError: ``label_smoothing`` is outside [0, 1), or ``labels`` is neither of the two.
     """
 
     def __init__(self,
@@ -46,13 +48,17 @@ class ClsHead(BaseModule):
                  with_norm: bool = False,
                  pool_size: int = 1,
                  label_smoothing: float = 0.0,
+                 labels: str = 'data',
                  distill: Optional[dict] = None,
                  loss_weight: float = 1.0,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if not 0 <= label_smoothing < 1:
             raise ValueError(f'ClsHead: label_smoothing={label_smoothing}, expected 0 <= label_smoothing < 1')
+        if labels not in ('data', 'teacher'):
+            raise ValueError(f"ClsHead: labels={labels!r} is unknown; valid are 'data' and 'teacher'")
         self.num_classes = num_classes
+        self.labels = labels
         self.in_channels = in_channels
         self.in_index = in_index
         self.label_smoothing = label_smoothing
@@ -77,25 +83,41 @@ class ClsHead(BaseModule):
 
         Raises:
             KeyError: A data sample has no label.
-            ValueError: A label is not one of the K classes.
+            ValueError: A label is not one of the K classes, or a teacher is asked for that did not run.
         """
         logits = self(feats).float()
-        target = self._target(data_samples).to(logits.device, non_blocking=True)
+        taught = self._taught(feats)
+        if self.labels == 'teacher':
+            target = taught.softmax(1)
+        else:
+            target = self._target(data_samples).to(logits.device, non_blocking=True)
         loss = F.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
-        if target.dim() == 1:
-            label = target
-        elif all('gt_label' in sample for sample in data_samples):
+        if all('gt_label' in sample for sample in data_samples):
             label = torch.cat([sample.gt_label for sample in data_samples]).to(logits.device)
         else:
             label = target.argmax(1)
         right = (logits.detach().argmax(1) == label).float().mean()
         losses = dict(loss_cls=self.loss_weight * loss, acc_top1=100 * right)
         if self.distill is not None:
-            losses['loss_distill'] = self.distill(logits, data_samples)
+            losses['loss_distill'] = self.distill(logits, taught)
         return losses
 
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the loss asks for a teacher's logits."""
+        return self.labels == 'teacher' or self.distill is not None
+
+    def _taught(self, feats: Sequence[Tensor]) -> Optional[Tensor]:
+        """The teacher's logits (N, K) where they are needed."""
+        if not self.needs_teacher:
+            return None
+        if getattr(feats, 'teacher', None) is None:
+            raise ValueError("ClsHead: labels='teacher' and distill need a teacher, but none ran: set "
+                             "model.teacher=dict(type='cmim_mm.FrozenTeacher', checkpoint=FILE)")
+        return feats.teacher.logits.float()
+
     def _target(self, samples: Sequence[ClsDataSample]) -> Tensor:
-        """Labels (N,), or soft labels (N, K)."""
+        """Labels (N,), or soft labels (N, K), of the data."""
         if all('gt_score' in sample for sample in samples):
             target = torch.stack([sample.gt_score for sample in samples])
             valid = target.shape[1:] == (self.num_classes, )

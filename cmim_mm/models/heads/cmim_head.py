@@ -1,86 +1,91 @@
 """Contrastive mutual-information maximization as an auxiliary head."""
-import math
 from collections.abc import Sequence
-from typing import Callable, Optional, Union
+from typing import Optional, Union
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from cmim_mm.registry import MODELS
+from cmim_mm.registry import MODELS, own
 
+from ..cells import cell_labels, padded_cells
+from ..contrast import contrast
 from ..features import Embedded
+from .schedule import make_schedule
 
-#: Factor of the loss at each elapsed fraction p of training, a 0-dimensional tensor.
-SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = dict(
-    constant=torch.ones_like,
-    linear_decay=lambda p: 1 - p,
-    cosine_decay=lambda p: (1 + torch.cos(math.pi * p)) / 2,
-    linear_growth=lambda p: p,
-    warmup=lambda p: (10 * p).clamp(max=1),
-    first_half=lambda p: (p < 0.5).to(p.dtype))
-#: Anchors at most for the logged bound, whose cost is their square.
-LOGGED = 512
+POSITIVES = ('image', 'class', 'bank')
+NEGATIVES = ('all', 'other_classes')
 
 
 @MODELS.register_module()
 class CMIMHead(BaseModule):
     r"""Adds :math:`\lambda\, s(p) \sum_k w_k (L_k^{B \to F} + L_k^{F \to B})` to the losses.
 
-    For each tap k, binary anchors are contrasted with latent negatives and latent anchors with binary
-    ones, each half by a ``CMIMLoss`` with the negatives that a ``MemoryBank`` draws; see there. p is the
-    elapsed fraction of training, kept by the tapped layers.
+    For each tap k :func:`~cmim_mm.models.contrast.contrast` is the whole of it; the head says which image
+    each anchor is of, which class, and weighs the sum. p is the elapsed fraction of training, which
+    ``BinarizationProgressHook`` sets in the buffer ``progress`` before each step.
 
     Dense embeddings (``pooling='spatial'``) make each position an anchor: its identity is the image's and
-    the position's together, its class that of the pixel at the centre of the cell.
+    the position's together, its class that of the pixel at the centre of the cell. Cells whose centre is
+    padding or has no label are no anchors and no negatives.
 
     Args:
+        dim: Width d of the embeddings.
         loss: Config of the loss, one for each tap.
-        memory: Config of the memory, one for each tap; ``dim`` must be the neck's.
+        memory: Config of the memory, one for each tap: 'Bank', 'Queue' or 'InBatch'.
         tap_weights: w_k, one for each tap.
         loss_weight: lambda; 0 makes a control: everything is computed and logged, and the gradient is zero.
-        schedule: s(p): 'constant', 'linear_decay' (1 to 0), 'cosine_decay', 'linear_growth' (0 to 1),
-            'warmup' (0 to 1 over the first tenth) or 'first_half' (1, then 0).
-        positives: 'image' (the two sides of one image) or 'class' (the other side of the next image of the
-            class in the batch, of itself where there is none; needs a memory with ``other_classes_only``).
-        ignore_index: Of segmentation labels; such positions count as of unknown class.
+        schedule: s(p), see :func:`~cmim_mm.models.heads.schedule.make_schedule`.
+        positives: Of an anchor: 'image' (the two sides of one image), 'class' (the other side of the next
+            image of the class in the batch of all ranks, of itself where there is none), or 'bank' (the
+            image's row in a bank, so that no gradient passes to that side; CMIM's public code).
+        negatives: 'all', or 'other_classes' for images of other classes only; then no mutual information is
+            bounded.
         init_cfg: As in MMEngine's BaseModule.
 
     Raises:
         ValueError: Arguments outside the values above, or embeddings that do not fit them.
         KeyError: In training, data samples without ``sample_idx``, or without a class where one is needed.
+        RuntimeError: In training, nothing set the progress.
     """
 
     def __init__(self,
-                 loss: dict = dict(type='cmim_mm.CMIMLoss'),  # noqa: B006
-                 memory: dict = dict(type='cmim_mm.MemoryBank'),  # noqa: B006
+                 dim: int = 128,
+                 loss: dict = dict(type='CMIMLoss'),  # noqa: B006
+                 memory: dict = dict(type='Bank'),  # noqa: B006
                  tap_weights: Sequence[float] = (1.0, ),
                  loss_weight: float = 1.0,
-                 schedule: str = 'constant',
+                 schedule: Union[str, dict] = 'constant',
                  positives: str = 'image',
-                 ignore_index: int = 255,
+                 negatives: str = 'all',
                  init_cfg: Union[dict, Sequence[dict], None] = None) -> None:
         super().__init__(init_cfg)
-        for argument, value, valid in (('schedule', schedule, SCHEDULES),
-                                       ('positives', positives, ('image', 'class'))):
+        for argument, value, valid in (('positives', positives, POSITIVES),
+                                       ('negatives', negatives, NEGATIVES)):
             if value not in valid:
                 raise ValueError(f'CMIMHead: {argument}={value!r} is unknown; valid are {", ".join(valid)}')
-        if loss_weight < 0 or min(tap_weights) < 0:
+        if not tap_weights or loss_weight < 0 or min(tap_weights) < 0:
             raise ValueError(f'CMIMHead: loss_weight={loss_weight}, tap_weights={list(tap_weights)}; '
-                             'expected no negative number')
+                             'expected a weight for each tap, and no negative number')
+        if positives == 'class' and negatives == 'all':
+            raise ValueError("CMIMHead: positives='class' would draw an image to its class and drive it away "
+                             "from it at once; set negatives='other_classes'")
         self.tap_weights = tuple(tap_weights)
         self.loss_weight = loss_weight
-        self.schedule = schedule
+        self.schedule = make_schedule(schedule)
         self.positives = positives
-        self.ignore_index = ignore_index
-        self.criteria = nn.ModuleList(MODELS.build(loss) for _ in self.tap_weights)
-        self.memories = nn.ModuleList(
-            MODELS.build({**memory, 'seed': memory.get('seed', 0) + k}) for k in range(len(self.tap_weights)))
-        if positives == 'class' and not self.memories[0].other_classes_only:
-            raise ValueError("CMIMHead: positives='class' would draw an image to its class and drive it away "
-                             'from it at once; set memory.other_classes_only=True')
+        self.negatives = negatives
+        self.criteria = nn.ModuleList(MODELS.build(own(loss, 'CMIMLoss')) for _ in self.tap_weights)
+        self.memories = nn.ModuleList(MODELS.build(own(memory, 'Bank', dim=dim)) for _ in self.tap_weights)
+        for k, memory in enumerate(self.memories):
+            memory.tap = k
+        if positives == 'bank' and not self.memories[0].per_image:
+            raise ValueError(f"CMIMHead: positives='bank' needs memory.type='Bank', which has a row for each "
+                             f'image; got {type(self.memories[0]).__name__}')
+        # A function of the iteration, so not saved; -1: nothing has set it.
+        self.register_buffer('progress', torch.tensor(-1.0), persistent=False)
+        self._told = False
 
     def loss(self, feats: Sequence[Tensor], data_samples: Sequence[BaseDataElement],
              train_cfg: Optional[dict] = None) -> dict[str, Tensor]:
@@ -91,96 +96,65 @@ class CMIMHead(BaseModule):
         """
         if not self.training:
             return {}
-        self._check_embeddings(feats)
-        weight = self.loss_weight * SCHEDULES[self.schedule](feats.progress)
+        self._check(feats)
+        weight = self.loss_weight * self.schedule(self.progress)
         total, logged = 0, {}
         for k, embedded in enumerate(feats.embeddings):
-            name = embedded.name
-            found, cosine, bound = self._contrast(k, embedded, data_samples)
-            total = total + self.tap_weights[k] * found
-            logged.update({f'nce.{name}': found.detach(), f'cosine.{name}': cosine, f'bound.{name}': bound})
+            labels = self._labels(data_samples, embedded)
+            found = contrast(self.criteria[k], self.memories[k], embedded.latent, embedded.binary,
+                             self._identity(data_samples, embedded), labels, self.positives, self.negatives)
+            total = total + self.tap_weights[k] * found.loss
+            logged.update({f'nce.{embedded.name}': found.loss.detach(),
+                           f'cosine.{embedded.name}': found.cosine, f'bound.{embedded.name}': found.bound})
         return {'loss_cmim': weight * total, 'cmim_weight': weight, **logged}
 
-    def _contrast(self, k: int, embedded: Embedded,
-                  samples: Sequence[BaseDataElement]) -> tuple[Tensor, Tensor, Tensor]:
-        """Objective, cosine and bound of tap k."""
-        criterion, memory = self.criteria[k], self.memories[k]
-        latent, binary = embedded.latent.flatten(0, 1), embedded.binary.flatten(0, 1)
-        identity = self._identity(samples, embedded, memory.kind)
-        labels = self._labels(samples, embedded)
-        negatives = memory.draw(identity, labels, latent, binary)
-        to_latent, to_binary = memory.positives(identity, latent, binary)
-        if self.positives == 'class':
-            partner = next_of_class(labels)
-            to_latent, to_binary = to_latent[partner], to_binary[partner]
-        found = (criterion(binary, to_latent, negatives.latent, negatives.mask, side=0)
-                 + criterion(latent, to_binary, negatives.binary, negatives.mask, side=1))
-        memory.update(identity, latent.detach(), binary.detach(), labels)
-        with torch.no_grad():
-            cosine = (binary * to_latent).sum(1).mean()
-            bound = infonce_bound(binary[:LOGGED], latent[:LOGGED], criterion.temperature)
-        return found, cosine, bound
-
-    def _identity(self, samples: Sequence[BaseDataElement], embedded: Embedded, kind: str) -> Tensor:
-        """One number for each anchor, (N * P,)."""
+    def _identity(self, samples: Sequence[BaseDataElement], embedded: Embedded) -> Tensor:
+        """One number for each anchor, (N, P); -1 for cells that show nothing."""
         if not all('sample_idx' in sample for sample in samples):
             raise KeyError('CMIMHead: a data sample does not say which image it is (sample_idx); end the '
                            'train pipeline with cmim_mm.PackClsInputs or cmim_mm.PackDenseInputs, or add '
                            "'sample_idx' to the meta_keys of yours")
-        identity = torch.tensor([int(sample.sample_idx) for sample in samples])
-        positions = embedded.latent.shape[1]
-        if positions > 1:
-            if kind == 'bank':
-                raise ValueError("CMIMHead: a bank has one row for each image, but pooling='spatial' embeds "
-                                 f"{positions} positions; set memory.kind to 'queue' or 'batch'")
-            identity = (identity[:, None] * positions + torch.arange(positions)).flatten()
-        return identity.to(embedded.latent.device, non_blocking=True)
+        identity = torch.tensor([[int(sample.sample_idx)] for sample in samples])
+        if embedded.grid is None:
+            return identity
+        positions = embedded.grid[0] * embedded.grid[1]
+        identity = identity * positions + torch.arange(positions)
+        padded = padded_cells(samples, embedded.grid).flatten(1)
+        if all('gt_sem_seg' in sample for sample in samples):
+            unlabelled = cell_labels(samples, embedded.grid).flatten(1) < 0
+            identity, padded = identity.to(unlabelled.device), padded.to(unlabelled.device) | unlabelled
+        return identity.masked_fill(padded, -1)
 
     def _labels(self, samples: Sequence[BaseDataElement], embedded: Embedded) -> Optional[Tensor]:
-        """Class of each anchor, (N * P,), -1 where it is unknown; None where no class is known."""
-        device, positions = embedded.latent.device, embedded.latent.shape[1]
-        if all('gt_label' in sample for sample in samples):
-            labels = torch.cat([sample.gt_label for sample in samples]).to(device, non_blocking=True)
-            return labels.repeat_interleave(positions)
-        if embedded.grid and all('gt_sem_seg' in sample for sample in samples):
-            maps = torch.stack([sample.gt_sem_seg.data for sample in samples]).to(device).float()
-            labels = F.interpolate(maps, embedded.grid, mode='nearest-exact').long().flatten()
-            return torch.where(labels == self.ignore_index, -1, labels)
-        if self.positives == 'class' or self.memories[0].other_classes_only:
-            raise KeyError('CMIMHead: classes are asked for (positives or memory.other_classes_only), but '
-                           'the data samples have no gt_label, nor gt_sem_seg with spatial embeddings. Use '
-                           "positives='image' and other_classes_only=False")
-        return None
+        """Class of each anchor, (N, P), where classes are asked for."""
+        if self.positives != 'class' and self.negatives == 'all':
+            return None
+        labels = cell_labels(samples, embedded.grid)
+        if labels is None:
+            raise KeyError("CMIMHead: positives='class' and negatives='other_classes' ask for classes, but "
+                           'the data samples have no gt_label, nor gt_sem_seg with spatial embeddings. '
+                           "Use positives='image' and negatives='all'")
+        return labels.flatten(1)
 
-    def _check_embeddings(self, feats: Sequence[Tensor]) -> None:
+    def _check(self, feats: Sequence[Tensor]) -> None:
         embeddings = getattr(feats, 'embeddings', ())
         if not embeddings:
-            raise ValueError('CMIMHead: the feature maps come without embeddings; set model.neck to a '
-                             'cmim_mm.ContrastiveMINeck and model.backbone.taps')
+            raise ValueError('CMIMHead: the feature maps come without embeddings; the neck must be a '
+                             'cmim_mm.ContrastiveMINeck, and the backbone needs taps')
         if len(embeddings) != len(self.tap_weights):
             raise ValueError(f'CMIMHead: {len(self.tap_weights)} tap_weights for {len(embeddings)} taps; '
-                             'give one for each of model.backbone.taps')
-        dim = embeddings[0].latent.shape[2]
-        if dim != self.memories[0].dim:
-            raise ValueError(f'CMIMHead: the neck embeds in {dim} dimensions, the memory has dim='
-                             f'{self.memories[0].dim}; set model.auxiliary_head.memory.dim={dim}')
-
-
-def next_of_class(labels: Tensor) -> Tensor:
-    """For each of N labels the index of the next equal one, cyclically; its own where there is none.
-
-    Unknown labels (negative) get their own.
-    """
-    order = labels.argsort(stable=True)
-    ordered, place = labels[order], torch.arange(len(labels), device=labels.device)
-    first = torch.searchsorted(ordered, ordered)
-    last = torch.searchsorted(ordered, ordered, right=True) - 1
-    following = torch.where(place == last, first, place + 1)
-    following = torch.where(ordered < 0, place, following)
-    return torch.empty_like(order).scatter_(0, order, order[following])
-
-
-def infonce_bound(binary: Tensor, latent: Tensor, temperature: float) -> Tensor:
-    """log N - InfoNCE of N pairs of unit vectors (N, d), in nats; at most log N."""
-    scores = binary @ latent.T / temperature
-    return scores.diagonal().mean() - scores.logsumexp(1).mean() + math.log(len(scores))
+                             'give one for each')
+        for memory, embedded in zip(self.memories, embeddings):
+            if embedded.latent.shape[2] != memory.dim:
+                raise ValueError(f'CMIMHead: the neck embeds in {embedded.latent.shape[2]} dimensions, the '
+                                 f'head has dim={memory.dim}; set it to the same')
+            if memory.per_image and embedded.grid is not None:
+                raise ValueError("CMIMHead: a bank has one row for each image, but pooling='spatial' embeds "
+                                 "positions; set memory.type to 'Queue' or 'InBatch'")
+            memory.check_origin()
+        if not self._told:
+            if self.progress < 0:
+                raise RuntimeError('CMIMHead: nothing says how far training is; add '
+                                   "dict(type='cmim_mm.BinarizationProgressHook') to the config's "
+                                   'custom_hooks, or call set_progress(model, p) before each step')
+            self._told = True

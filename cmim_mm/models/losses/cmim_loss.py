@@ -108,6 +108,12 @@ class CMIMLoss(nn.Module):
             self.estimated[side] = True
         self._estimated.add(side)
 
+    def restart(self) -> None:
+        """Forgets the normalizers that another run left."""
+        self.log_normalizer.zero_()
+        self.estimated.zero_()
+        self._estimated.clear()
+
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._estimated.clear()
@@ -121,6 +127,28 @@ class CMIMLoss(nn.Module):
             raise ValueError(
                 'CMIMLoss: expected anchor (B, d), positive (B, d), negatives (N, d) or (B, N, d), mask '
                 f'(B, N); got {shapes}. Flatten positions of dense embeddings to anchors first.')
+
+
+def infonce_bound(z_a: Tensor, z_b: Tensor, temperature: float, valid: Optional[Tensor] = None) -> Tensor:
+    r"""Lower bound of the mutual information I(a; b) in nats, among N pairs of unit vectors (N, d).
+
+    .. math:: \log N + \frac{1}{N} \sum_i \log \frac{\exp(\langle z_a^i, z_b^i \rangle / \tau)}
+                                                    {\sum_j \exp(\langle z_a^i, z_b^j \rangle / \tau)}
+
+    van den Oord et al., arXiv 1807.03748, eq. 5. It cannot exceed log N, and a poor critic can make it
+    negative.
+
+    Args:
+        z_a: (N, d).
+        z_b: (N, d), the same images in the same order.
+        temperature: tau.
+        valid: (N,) bool, the pairs that count; None for all.
+    """
+    scores = z_a @ z_b.T / temperature
+    valid = scores.new_ones(len(scores), dtype=torch.bool) if valid is None else valid
+    count = valid.sum().clamp_min(1)
+    terms = scores.diagonal() - scores.masked_fill(~valid, -math.inf).logsumexp(1)
+    return torch.where(valid, terms, 0).sum() / count + count.log()
 
 
 def _scores(anchor: Tensor, negatives: Tensor) -> Tensor:

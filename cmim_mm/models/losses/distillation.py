@@ -1,9 +1,5 @@
 """Distillation of logits."""
-from collections.abc import Sequence
-
-import torch
 import torch.nn.functional as F
-from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 
@@ -21,7 +17,6 @@ class Distillation(nn.Module):
 
     Raises:
         ValueError: T is not positive.
-        KeyError: In the call, a data sample has no ``teacher_logits``.
     """
 
     def __init__(self, temperature: float = 4.0, weight: float = 1.0) -> None:
@@ -31,12 +26,8 @@ class Distillation(nn.Module):
         self.temperature = temperature
         self.weight = weight
 
-    def forward(self, logits: Tensor, data_samples: Sequence[BaseDataElement]) -> Tensor:
-        """Student's logits (N, K) in float32, and samples with ``teacher_logits`` (K,)."""
-        if not all('teacher_logits' in sample for sample in data_samples):
-            raise KeyError('Distillation: the data samples have no teacher_logits; give the ImageClassifier '
-                           'a teacher (model.teacher)')
-        teacher = torch.stack([sample.teacher_logits for sample in data_samples]).to(logits.device)
-        student, teacher = (F.log_softmax(x / self.temperature, 1) for x in (logits, teacher))
+    def forward(self, logits: Tensor, teacher: Tensor) -> Tensor:
+        """Logits of the student and of the teacher, (N, K) each, in float32."""
+        student, teacher = (F.log_softmax(x.float() / self.temperature, 1) for x in (logits, teacher))
         divergence = F.kl_div(student, teacher, reduction='batchmean', log_target=True)
         return self.weight * self.temperature**2 * divergence

@@ -7,7 +7,7 @@ model = dict(
         bgr_to_rgb=True),
     backbone=dict(type='cmim_mm.BinaryResNet', depth=18, binarizer='ReActNet', output_stride=16),
     decode_head=dict(
-        type='DepthwiseSeparableASPPHead',
+        type='cmim_mm.DepthwiseSeparableASPPHead',
         in_channels=512,
         in_index=3,
         channels=128,

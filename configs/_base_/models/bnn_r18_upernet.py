@@ -7,7 +7,7 @@ model = dict(
         bgr_to_rgb=True),
     backbone=dict(type='cmim_mm.BinaryResNet', depth=18, binarizer='ReActNet'),
     decode_head=dict(
-        type='UPerHead',
+        type='cmim_mm.UPerHead',
         in_channels=[64, 128, 256, 512],
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),

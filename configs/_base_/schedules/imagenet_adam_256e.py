@@ -1,7 +1,7 @@
 # Bi-Real's recipe: 256 epochs of 1,281,167 images at batch 512 (four GPUs with 128 each), no weight decay.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=1e-3, weight_decay=0.0))
+    optimizer=dict(type='Adam', lr=1e-3, weight_decay=0.0, fused=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1.0, end_factor=0.0, by_epoch=False, begin=0, end=640584),
 ]

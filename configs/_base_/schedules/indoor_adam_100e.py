@@ -1,7 +1,7 @@
 # 100 epochs of 10,250 images at batch 64, by the rules of Bi-Real: Adam, linear decay, no weight decay.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=1e-3, weight_decay=0.0))
+    optimizer=dict(type='Adam', lr=1e-3, weight_decay=0.0, fused=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1.0, end_factor=0.0, by_epoch=False, begin=0, end=16000),
 ]

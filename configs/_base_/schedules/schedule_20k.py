@@ -1,6 +1,6 @@
 # 200 epochs of NYUD-v2's 795 training images at batch 8. Weight decay 0 as in Bi-Real and ReActNet:
 # decay pulls latent weights to 0, where their signs flip at random.
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=0.0))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=0.0, fused=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=200),
     dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=200, end=20000),

@@ -1,0 +1,1 @@
+"""Grids of trainings: planned, run once each, compared and reported."""

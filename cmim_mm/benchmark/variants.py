@@ -1,0 +1,93 @@
+"""Variants of configs: the one-dimensional grid of ``tools/compare.py``."""
+import hashlib
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from mmengine.config import Config, DictAction
+
+from .grid import GridError
+from .plan import TRANSFER, Run, make_run
+
+#: Metric in ``test_evaluator`` -> what a run is about; runs about one thing are compared.
+_TASKS = {'IoUMetric': 'segmentation', 'DepthPixelMetric': 'depth', 'TopKAccuracy': 'classification'}
+
+
+class Variant(NamedTuple):
+    """A config and what it overrides.
+
+    Attributes:
+        config: Path of the config.
+        options: Key -> value, as text, the way ``--cfg-options`` takes them.
+    """
+    config: str
+    options: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """What tells it from its neighbours: 'irnet_r20 binarizer=ReCU'."""
+        return ' '.join([Path(self.config).stem, *(f'{key.rpartition(".")[2]}={value}'
+                                                   for key, value in self.options.items())])
+
+    @property
+    def folder(self) -> str:
+        """Its work folder below ``runs/``; equal for equal variants only."""
+        text = ' '.join(f'{key}={value}' for key, value in self.options.items())
+        name = re.sub(r'[^\w=.,-]+', '_', text) or 'as_is'
+        if len(name) > 120:  # file systems end at 255
+            name = f'{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
+        return f'{Path(self.config).stem}/{name}'
+
+
+def grid(configs: Sequence[str], vary: Mapping[str, Sequence[str]]) -> list[Variant]:
+    """Every config with every combination of the varied keys' values.
+
+    Args:
+        configs: Paths; one with options of its own is 'path KEY=VALUE KEY=VALUE'.
+        vary: Key -> values.
+    """
+    combinations = [dict(zip(vary, values)) for values in itertools.product(*vary.values())]
+    variants = []
+    for config in configs:
+        path, *own = config.split()
+        options = dict(pair.split('=', 1) for pair in own)
+        variants += [Variant(path, {**options, **more}) for more in combinations]
+    return variants
+
+
+def parse_options(options: Mapping[str, str]) -> dict[str, Any]:
+    """Texts as ``--cfg-options`` reads them."""
+    return {key: DictAction._parse_iterable(value) for key, value in options.items()}
+
+
+def plan_variants(variants: Sequence[tuple[Variant, Config]], seeds: Sequence[int]) -> list[Run]:
+    """One run for each variant and seed.
+
+    Args:
+        variants: Each with its config, options merged.
+        seeds: Of the runs.
+
+    Raises:
+        GridError: Two configs of different folders have one name.
+    """
+    runs: list[Run] = []
+    paths: dict[str, str] = {}
+    for variant, cfg in variants:
+        if paths.setdefault(variant.folder, variant.config) != variant.config:
+            raise GridError(f'{paths[variant.folder]} and {variant.config} have one name, which folders '
+                            'would share; rename one')
+        for seed in dict.fromkeys(seeds):
+            one = Config(cfg.to_dict())
+            one.merge_from_dict({'randomness.seed': seed})
+            runs.append(make_run(one, f'{variant.folder}/seed{seed}', TRANSFER, encoder=variant.name,
+                                 task=_task(one), seed=seed))
+    return runs
+
+
+def _task(cfg: Config) -> str:
+    evaluator: Optional[Any] = cfg.get('test_evaluator') or cfg.get('val_evaluator') or {}
+    metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
+    names = [str(metric.get('type')).rpartition('.')[2] for metric in metrics]
+    return next((_TASKS[name] for name in names if name in _TASKS), 'all')

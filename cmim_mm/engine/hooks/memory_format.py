@@ -1,0 +1,52 @@
+"""One memory format for the model and its batches."""
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from cmim_mm.registry import HOOKS
+
+from ..bare_model import bare_model
+
+FORMATS = dict(channels_last=torch.channels_last, contiguous=torch.contiguous_format)
+
+
+@HOOKS.register_module()
+class MemoryFormatHook(Hook):
+    """Keeps weights, and the batches that the data preprocessor hands over, in one memory format.
+
+    Layers hand it on, so every map of backbone, neck, heads and teachers has it. With the channels last,
+    convolutions read and write without reordering, and bilinear resizing is vectorized. Shapes, values (to
+    rounding) and checkpoints are the same in either format.
+
+    Args:
+        memory_format: 'channels_last' or 'contiguous' (channels, rows, columns).
+
+    Raises:
+        ValueError: Another format.
+    """
+
+    def __init__(self, memory_format: str = 'channels_last') -> None:
+        if memory_format not in FORMATS:
+            raise ValueError(f'MemoryFormatHook: memory_format={memory_format!r} is unknown; valid are '
+                             f'{", ".join(FORMATS)}')
+        self.memory_format = FORMATS[memory_format]
+        self._converted: set[nn.Module] = set()
+
+    def before_run(self, runner: Runner) -> None:
+        model = bare_model(runner)
+        for parameter in model.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
+        preprocessor = model.data_preprocessor
+        if preprocessor not in self._converted:  # a Runner that trains, then tests, comes here twice
+            self._converted.add(preprocessor)
+            preprocessor.register_forward_hook(self._convert)
+
+    def _convert(self, module: nn.Module, args: tuple, data: dict[str, Any]) -> dict[str, Any]:
+        images = data['inputs']
+        if isinstance(images, Tensor) and images.dim() == 4:
+            data['inputs'] = images.contiguous(memory_format=self.memory_format)
+        return data

@@ -1,2 +1,0 @@
-_base_ = ['./irnet_r18_imagenet.py', '../_base_/cmim/distill_imagenet.py']
-model = _base_.cmim

@@ -1,3 +1,0 @@
-# The teacher is that of configs/pretrain/fp_r18_cifar10.py, trained first.
-_base_ = ['./reactnet_r18_cifar10.py', '../_base_/cmim/teacher_cifar10.py']
-model = _base_.cmim

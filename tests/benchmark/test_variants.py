@@ -1,0 +1,42 @@
+"""The variants of compare.py: which there are, and their folders."""
+import pytest
+from mmengine.config import Config
+
+from cmim_mm.benchmark.grid import GridError
+from cmim_mm.benchmark.variants import Variant, grid, parse_options, plan_variants
+
+
+def test_grid_is_every_combination():
+    variants = grid(['a.py', 'b.py'], {'x.binarizer': ['BNN', 'None'], 'lr': ['0.1']})
+    assert len(variants) == 4
+    assert variants[0] == Variant('a.py', {'x.binarizer': 'BNN', 'lr': '0.1'})
+    assert variants[0].name == 'a binarizer=BNN lr=0.1'
+    assert len({variant.folder for variant in variants}) == 4
+    assert grid(['a.py'], {}) == [Variant('a.py', {})]
+    assert grid(['a.py x=1 y=2'], {'y': ['3']}) == [Variant('a.py', {'x': '1', 'y': '3'})]
+
+
+def test_folders_of_long_options_stay_short_and_apart():
+    one, other = (Variant('a.py', {'file': f'{"long/" * 60}{name}'}).folder for name in 'xy')
+    assert one != other and all(len(part) < 150 for part in (*one.split('/'), *other.split('/')))
+
+
+def test_options_are_read_as_on_the_command_line():
+    assert parse_options({'a': 'None', 'b': '[1,2]', 'c': '0.5', 'd': 'IRNet'}) == {
+        'a': None, 'b': [1, 2], 'c': 0.5, 'd': 'IRNet'}
+
+
+def test_runs_differ_by_seed_and_are_grouped_by_what_is_measured():
+    configs = [Config(dict(test_evaluator=evaluator, train_cfg=dict(max_iters=3))) for evaluator in (
+        dict(type='IoUMetric'), [dict(type='cmim_mm.DepthPixelMetric')], dict(type='Other'))]
+    variants = [(Variant(f'{name}.py', {}), cfg) for name, cfg in zip('abc', configs)]
+    runs = plan_variants(variants, [0, 7])
+    assert [(run.name, run.task) for run in runs[::2]] == [
+        ('a/as_is/seed0', 'segmentation'), ('b/as_is/seed0', 'depth'), ('c/as_is/seed0', 'all')]
+    assert 'randomness = dict(seed=7)' in runs[1].config and runs[1].seed == 7 and runs[1].steps == 3
+
+
+def test_configs_of_one_name_would_share_a_folder():
+    cfg = Config(dict(train_cfg=dict(max_iters=3)))
+    with pytest.raises(GridError, match='one/a.py and other/a.py have one name'):
+        plan_variants([(Variant(path, {}), cfg) for path in ('one/a.py', 'other/a.py')], [0])

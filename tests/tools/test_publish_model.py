@@ -1,0 +1,70 @@
+"""tools/misc/publish_model.py."""
+import hashlib
+import json
+
+import pytest
+import torch
+import yaml
+
+from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.engine.cli import ToolError
+
+
+@pytest.fixture
+def publish(tool):
+    return tool('misc/publish_model.py').main
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / 'iter_9.pth'
+    torch.save({'state_dict': {'w': torch.arange(3.)}, 'optimizer': {'state': torch.zeros(999)},
+                'message_hub': {'log': torch.zeros(9)}, 'param_schedulers': [],
+                'meta': {'iter': 9, 'cfg': 'import os', 'hook_msgs': {},
+                         'dataset_meta': {'classes': ('a', )}}}, path)
+    return path
+
+
+def test_weights_alone_under_their_hash(publish, checkpoint, tmp_path, capsys):
+    publish([str(checkpoint), str(tmp_path / 'out/model.pth')])
+    path, = (tmp_path / 'out').iterdir()
+    assert path.name == f'model-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth'
+    loaded = torch.load(path, weights_only=True)
+    assert loaded['state_dict']['w'].tolist() == [0, 1, 2] and set(loaded) == {'state_dict', 'meta'}
+    assert loaded['meta'] == {'iter': 9, 'dataset_meta': {'classes': ('a', )}}
+    assert path.name in capsys.readouterr().out
+    publish([str(checkpoint), str(tmp_path / 'out/model.pth')])
+    assert len([*(tmp_path / 'out').iterdir()]) == 1  # the same weights have the same name
+
+
+def test_metafile_entry(publish, checkpoint, tmp_path, repository, capsys):
+    config = str(repository / 'configs/nyud_seg_bnn.py')
+    results, metafile = tmp_path / 'results.json', tmp_path / 'metafile.yml'
+    results.write_text(json.dumps({'mIoU': 12.345678, 'aAcc': 50.0, 'time': 1.0}))
+    metafile.write_text(yaml.safe_dump({'Models': [
+        {'Name': 'other', 'Config': 'other.py'}, {'Name': 'nyud_seg_bnn', 'Config': config, 'Kept': 1}]}))
+    publish([str(checkpoint), str(tmp_path / 'm.pth'), '--config', config, '--results', str(results),
+             '--metafile', str(metafile)])
+    other, model = yaml.safe_load(metafile.read_text())['Models']
+    assert other == {'Name': 'other', 'Config': 'other.py'} and model['Kept'] == 1
+    assert model['Weights'].startswith('m-') and (tmp_path / model['Weights']).is_file()
+    assert model['Results'] == [{'Metrics': {'mIoU (%)': 12.3457, 'pixel accuracy (%)': 50.0}}]
+    assert 'In Collection: CMIM' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['none.pth', 'x.pth'], 'none.pth: there is no such checkpoint'),
+    (['{checkpoint}', 'x.onnx'], 'ends with .pth'),
+    (['{checkpoint}', 'x.pth', '--config', 'none.py'], 'there is no such config'),
+    (['{checkpoint}', 'x.pth', '--results', '{checkpoint}'], 'is no JSON file of figures')])
+def test_mistakes_write_nothing(publish, checkpoint, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ToolError, match=message):
+        publish([argument.format(checkpoint=checkpoint) for argument in arguments])
+    assert [path.name for path in tmp_path.iterdir()] == ['iter_9.pth']
+
+
+def test_no_checkpoint_of_a_training(publish, tmp_path):
+    torch.save(torch.zeros(2), tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match='holds no state_dict'):
+        publish([str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
