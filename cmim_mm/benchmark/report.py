@@ -36,8 +36,9 @@ def write_report(store: Store) -> str:
     summary = summarize(store)
     texts = {'results.csv': to_csv(summary), 'results.json': to_json(summary, store),
              'results.md': to_markdown(summary), 'report.html': to_html(summary, store)}
-    for name, text in texts.items():
-        write_atomically(text.encode(), store.folder / name)
+    with store.alone():
+        for name, text in texts.items():
+            write_atomically(text.encode(), store.folder / name)
     return f'{texts["results.md"]}\nReport: {store.folder / "report.html"}'
 
 

@@ -3,7 +3,7 @@
     manifest.json      written before the first run: every run, versions, machine, fingerprint of the data
     results.jsonl      one line a run that ended, finished or failed
     runs/NAME/         config.py, logs and weights of one run; lock: held by the process that runs it
-    lock               held while the manifest is written
+    lock               held while the manifest or a report is written
 
 Several processes, on machines that share the folder, may use it at once. A kill at any moment loses
 nothing that stands in it: lines are appended whole, and the operating system drops the locks of the dead.
@@ -78,7 +78,7 @@ class Store:
         Raises:
             StoreError: Another grid, other data or another version stands there.
         """
-        with _locked(self.folder / 'lock'):
+        with self.alone():
             there = [p.name for p in self.folder.iterdir() if p.name != 'lock']
             if (self.folder / 'manifest.json').exists():
                 _check_same(self.manifest(), manifest, self.folder)
@@ -88,6 +88,12 @@ class Store:
             for path, text in configs.items():
                 write_atomically(text.encode(), self.folder / path, sync=False)
             write_atomically(json.dumps(manifest, indent=1).encode(), self.folder / 'manifest.json')
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits until no other caller writes what callers share, and keeps them waiting."""
+        with _locked(self.folder / 'lock'):
+            yield
 
     # The results -----------------------------------------------------------------------------------------
 

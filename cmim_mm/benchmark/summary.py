@@ -108,7 +108,8 @@ def summarize(store: Store) -> Summary:
     metrics: dict[str, list[str]] = {}
     for row in rows.values():
         names = dict.fromkeys([*metrics.get(row.key.task, []), *row.records[0]['metrics']])
-        metrics[row.key.task] = shown_metrics(manifest.get('metrics') or names)
+        wanted = [name for name in manifest.get('metrics') or [] if name in names]
+        metrics[row.key.task] = wanted or shown_metrics(names)
     for row in rows.values():
         baseline = rows.get(row.key._replace(encoder=manifest['baselines'][row.key.task]))
         _fill(store, row, None if baseline is row else baseline, metrics[row.key.task])
@@ -119,7 +120,7 @@ def summarize(store: Store) -> Summary:
             kinds[run['kind']][run['task'] if run['kind'] == TRIVIAL else run['encoder']] = record
     missing = {name: _why(store, name, records.get(name)) for name in runs if name not in finished}
     summary = Summary(manifest, list(rows.values()), metrics, kinds[TRIVIAL], kinds[PRETRAIN], missing)
-    summary.notes = [*_chance_notes(summary), *_mixture_notes(finished)]
+    summary.notes = [*_chance_notes(summary), *_mixture_notes(finished), *_metric_notes(summary)]
     return summary
 
 
@@ -188,6 +189,13 @@ def _chance_notes(summary: Summary) -> Iterator[str]:
 def _above_zero(margins: Sequence[float]) -> bool:
     interval = seed_interval(margins)
     return interval[0] > 0 if interval else margins[0] > 0
+
+
+def _metric_notes(summary: Summary) -> Iterator[str]:
+    found = {name: None for row in summary.rows for record in row.records for name in record['metrics']}
+    for name in summary.manifest.get('metrics') or []:
+        if found and name not in found:
+            yield f'--metrics {name}: no run measured it; they measured {", ".join(found)}.'
 
 
 def _mixture_notes(finished: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What the tools that run grids share: arguments, manifest, the way from runs to report."""
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -21,11 +21,18 @@ from .watch import watch
 EXPECTED = (GridError, StoreError)
 
 
+def positive(text: str) -> int:
+    """Argument type: a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number from 1, got '{text}'")
+    return int(text)
+
+
 def add_grid_arguments(parser: ArgumentParser, work_dir: str) -> None:
     """Adds what every tool that runs a grid takes."""
     parser.add_argument('--work-dir', default=work_dir, metavar='DIR',
                         help='folder of the grid (%(default)s)')
-    parser.add_argument('--jobs', type=int, default=1, metavar='N',
+    parser.add_argument('--jobs', type=positive, default=1, metavar='N',
                         help='runs at a time; threads and GPUs are shared out (%(default)s)')
     parser.add_argument('--executor', choices=['local', 'slurm', 'ray'], default='local',
                         help="where runs are carried out; the last two need the extra of their name")
@@ -43,8 +50,6 @@ def make_executor(args: Namespace, tools: Path) -> Executor:
     Raises:
         ToolError: Its package is not installed, or does not know an option.
     """
-    if args.jobs < 1:
-        raise ToolError(f'--jobs {args.jobs}: expected 1 or more')
     if args.executor == 'local':
         return LocalExecutor(args.work_dir, str(tools), args.jobs)
     try:
@@ -78,7 +83,7 @@ def carry_out(args: Namespace, manifest: Mapping[str, Any], configs: Mapping[str
     Raises:
         ToolError: Some runs have no result; the report has the others.
     """
-    store = Store(args.work_dir)
+    store, executor = Store(args.work_dir), make_executor(args, tools)
     store.claim_folder(manifest, configs)
     done = len(store.records().keys() & manifest['runs'].keys())
     before = f', {done} have ended before' if done else ''
@@ -86,8 +91,7 @@ def carry_out(args: Namespace, manifest: Mapping[str, Any], configs: Mapping[str
     if store.torn:
         print(f'{store.torn} lines of results.jsonl are cut short; their runs go on', flush=True)
     outcome = run_grid(store, {name: run['needs'] for name, run in manifest['runs'].items()},
-                       make_executor(args, tools), args.jobs, args.retry,
-                       say=lambda line: print(line, flush=True))
+                       executor, args.jobs, args.retry, say=lambda line: print(line, flush=True))
     print(write_report(store))
     _complain(outcome)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 
 from mmengine.config import Config, DictAction
 
+from .grid import GridError
 from .plan import TRANSFER, Run, make_run
 
 #: Metric in ``test_evaluator`` -> what a run is about; runs about one thing are compared.
@@ -67,10 +68,17 @@ def plan_variants(variants: Sequence[tuple[Variant, Config]], seeds: Sequence[in
     Args:
         variants: Each with its config, options merged.
         seeds: Of the runs.
+
+    Raises:
+        GridError: Two configs of different folders have one name.
     """
-    runs = []
+    runs: list[Run] = []
+    paths: dict[str, str] = {}
     for variant, cfg in variants:
-        for seed in seeds:
+        if paths.setdefault(variant.folder, variant.config) != variant.config:
+            raise GridError(f'{paths[variant.folder]} and {variant.config} have one name, which folders '
+                            'would share; rename one')
+        for seed in dict.fromkeys(seeds):
             one = Config(cfg.to_dict())
             one.merge_from_dict({'randomness.seed': seed})
             runs.append(make_run(one, f'{variant.folder}/seed{seed}', TRANSFER, encoder=variant.name,

@@ -1,6 +1,8 @@
 """The variants of compare.py: which there are, and their folders."""
+import pytest
 from mmengine.config import Config
 
+from cmim_mm.benchmark.grid import GridError
 from cmim_mm.benchmark.variants import Variant, grid, parse_options, plan_variants
 
 
@@ -32,3 +34,9 @@ def test_runs_differ_by_seed_and_are_grouped_by_what_is_measured():
     assert [(run.name, run.task) for run in runs[::2]] == [
         ('a/as_is/seed0', 'segmentation'), ('b/as_is/seed0', 'depth'), ('c/as_is/seed0', 'all')]
     assert 'randomness = dict(seed=7)' in runs[1].config and runs[1].seed == 7 and runs[1].steps == 3
+
+
+def test_configs_of_one_name_would_share_a_folder():
+    cfg = Config(dict(train_cfg=dict(max_iters=3)))
+    with pytest.raises(GridError, match='one/a.py and other/a.py have one name'):
+        plan_variants([(Variant(path, {}), cfg) for path in ('one/a.py', 'other/a.py')], [0])

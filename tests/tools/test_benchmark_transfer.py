@@ -183,7 +183,6 @@ def test_mistakes_leave_the_folder_alone(finished, tool, tmp_path, rooms_root, r
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['--jobs', '0'], '--jobs 0: expected 1 or more'),
     (['--data-root', 'none'], 'No data in'), (['--work-dir', 'none', '--watch'], 'holds no manifest.json')])
 def test_wrong_arguments(call, arguments, message):
     with pytest.raises(Exception, match=message):

@@ -74,12 +74,18 @@ def test_what_fails_does_not_stop_the_rest(compare, config, data, trainings, tmp
 
 @pytest.mark.parametrize('arguments, message', [
     (['no.py'], 'no such config'), (['{config} lr'], 'KEY=VALUE'),
-    (['{config}', '--jobs', 'x'], 'invalid int'),
+    *((['{config}', '--jobs', jobs], 'whole number from 1') for jobs in ('x', '0', '-1', '1.5')),
     *((['{config}', '--vary', vary], 'KEY=VALUE') for vary in ('lr', 'lr=1,,2', '=1'))])
 def test_mistakes(compare, config, arguments, message, capsys):
     with pytest.raises(SystemExit):
         compare.main([argument.format(config=config) for argument in arguments])
     assert message in capsys.readouterr().err
+
+
+def test_a_metric_that_no_run_has(compare, config, data, trainings, tmp_path):
+    compare.main([config, '--work-dir', str(tmp_path), '--data-root', data, '--metrics', 'acuracy/top1'])
+    assert '--metrics acuracy/top1: no run measured it; they measured accuracy/top1.' in (
+        tmp_path / 'results.md').read_text()
 
 
 def test_another_grid_in_the_folder(compare, config, data, trainings, tmp_path):
