@@ -59,7 +59,7 @@ class Case(NamedTuple):
 CASES = dict(
     seg=Case('configs/nyud_seg_bnn_quick.py', (480, 640)),
     depth=Case('configs/nyud_depth_bnn_quick.py', (480, 640)),
-    indoor=Case('configs/pretrain/irnet_r18_indoor.py', (112, 112)),
+    indoor=Case('configs/pretrain/irnet_r18_indoor.py', (128, 128)),
     cifar_r20=Case('configs/pretrain/irnet_r20_cifar10.py', (32, 32)),
     cifar_r18=Case('configs/pretrain/irnet_r18_cifar10.py', (32, 32)))
 

@@ -22,11 +22,12 @@ class _TwoValues(Function):
     @staticmethod
     def backward(ctx, grad):
         x, beta, scale = ctx.saved_tensors
+        grad = at_least_float32(grad)
         z = (at_least_float32(x) - beta).div_(scale)
         gradient = polynomial_slope(z).mul_(grad)
         by_value = sign(z).mul_(grad).sum()
         return (gradient.to(x.dtype), -gradient.sum(), by_value - z.mul_(gradient).sum(),
-                grad.sum(dtype=z.dtype))
+                grad.sum())
 
 
 class _TwoValuedFilter(Function):

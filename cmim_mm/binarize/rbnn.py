@@ -17,6 +17,14 @@ def image_mean(x: Tensor) -> Tensor:
     return at_least_float32(x).mean(AXES, keepdim=True)
 
 
+def rotate(v: Tensor, r1: Tensor, r2: Tensor) -> Tensor:
+    """R1^T X_o R2 of each filter of the standardized weight v; both (O, I/g, kh, kw)."""
+    # Half-precision products would flip signs of the binary weight.
+    with torch.autocast(v.device.type, enabled=False):
+        x = v.reshape(len(v), len(r1), len(r2))
+        return (r1.t().to(v.dtype) @ x @ r2.to(v.dtype)).reshape(v.shape)
+
+
 class _StandardizedTriangle(Function):
     """b(z) with z = (x - mean) / std of each image; db/dz is triangle_slope with k = 1."""
 
@@ -29,6 +37,7 @@ class _StandardizedTriangle(Function):
     @staticmethod
     def backward(ctx, grad):
         x, mean, t = ctx.saved_tensors
+        grad = at_least_float32(grad)
         centred = x - mean
         std = deviation(centred)
         grad = triangle_slope(centred, t / std, 1.0).mul_(grad)
@@ -42,9 +51,9 @@ class _RotatedTriangle(Function):
     """b(u) with u = v + share (rotate(v) - v), v = w standardized; db/du is triangle_slope."""
 
     @staticmethod
-    def forward(ctx, w, rotate, share, t, k):
+    def forward(ctx, w, r1, r2, share, t, k):  # tensors alone: torch.jit.trace takes no callable
         v, mean, std = statistics(w)
-        rotated = rotate(v)
+        rotated = rotate(v, r1, r2)
         ctx.save_for_backward(w, mean, std, rotated, share, t, k)
         return sign((rotated - v).mul_(share).add_(v))
 
@@ -56,7 +65,7 @@ class _RotatedTriangle(Function):
         grad = triangle_slope(torch.addcmul(v, difference, share), t, k).mul_(grad)
         grad_share = difference.mul_(grad).sum(AXES, keepdim=True)
         grad_w = statistics_gradient(v, std, grad.mul_(1 - share))
-        return grad_w.to(w.dtype), None, grad_share, None, None
+        return grad_w.to(w.dtype), None, None, grad_share, None, None
 
 
 @BINARIZERS.register_module()
@@ -97,16 +106,13 @@ class RBNN(OutputScale):
         self.register_buffer('R2', nn.init.orthogonal_(torch.empty(b, b)))
 
     def rotated(self, v: Tensor) -> Tensor:
-        """R1^T X_o R2 of each filter of the standardized weight v; both (O, I/g, kh, kw)."""
-        # Half-precision products would flip signs of the binary weight.
-        with torch.autocast(v.device.type, enabled=False):
-            x = v.reshape(len(v), len(self.R1), len(self.R2))
-            return (self.R1.t().to(v.dtype) @ x @ self.R2.to(v.dtype)).reshape(v.shape)
+        """:func:`rotate` by this layer's matrices."""
+        return rotate(v, self.R1, self.R2)
 
     def weight_form(self, w: Tensor) -> WeightForm:
         t, k = ede_schedule(self.progress, self.t_min, self.t_max)
         share = self.rotate.sin().abs()
-        return WeightForm(_RotatedTriangle.apply(w, self.rotated, share, t, k))
+        return WeightForm(_RotatedTriangle.apply(w, self.R1, self.R2, share, t, k))
 
     def activation_form(self, x: Tensor) -> ActivationForm:
         return ActivationForm(threshold=image_mean(x))

@@ -25,12 +25,13 @@ class _ScaledPolynomial(Function):
 
     @staticmethod
     def backward(ctx, grad):
-        x, = ctx.saved_tensors
-        centred = x - at_least_float32(x).mean(AXES, keepdim=True)
+        dtype = ctx.saved_tensors[0].dtype
+        x, grad = at_least_float32(ctx.saved_tensors[0]), at_least_float32(grad)
+        centred = x - x.mean(AXES, keepdim=True)
         std = deviation(centred, floor=0, eps=VARIANCE_EPS)
-        grad = polynomial_slope(at_least_float32(x), std).mul_(grad)
+        grad = polynomial_slope(x, std).mul_(grad)
         by_std = (grad * x).sum(AXES, keepdim=True) / (std.square() * degrees(x))
-        return grad.addcmul_(centred, by_std, value=-1).to(x.dtype)
+        return grad.addcmul_(centred, by_std, value=-1).to(dtype)
 
 
 @BINARIZERS.register_module()

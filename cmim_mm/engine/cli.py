@@ -24,9 +24,10 @@ from mmengine.runner import Runner
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
 from cmim_mm.datasets.layout import DataError
-from cmim_mm.engine.console import QuietRunner, say
+from cmim_mm.engine.console import QuietRunner, hide_warnings_of_others, say
 from cmim_mm.engine.distributed import setup_launcher
 from cmim_mm.engine.hooks import ConsoleProgressHook, NonFiniteError
+from cmim_mm.engine.machine_errors import machine_problem
 from cmim_mm.engine.schedule import ScheduleError
 
 
@@ -80,13 +81,15 @@ def add_vary_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds ``config``, ``--cfg-options`` and ``--data-root``."""
+    """Adds ``config``, ``--cfg-options``, ``--data-root`` and ``--verbose``."""
     parser.add_argument('config', help='config file')
     parser.add_argument('--data-root', metavar='DIR', help="the data folder of every data set of the config")
     parser.add_argument(
         '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
         help='override keys of the config, e.g. model.backbone.binarizer=IRNet train_cfg.max_iters=100; '
              'a list is written key="[a,b]" or key=a,b, without white space')
+    parser.add_argument('--verbose', action='store_true', help="show all of MMEngine's log, which else "
+                        'goes to the log file alone, and all warnings')
 
 
 def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,8 +97,6 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--work-dir', help='folder of logs and checkpoints; work_dirs/<config name> unless the config says')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--verbose', action='store_true', help="show all of MMEngine's log, which is else in "
-                        'the log file alone')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
@@ -113,6 +114,8 @@ def load_config(args: argparse.Namespace) -> Config:
     Raises:
         ToolError: The file is missing or cannot be read, or ``--cfg-options`` does not fit it.
     """
+    if not getattr(args, 'verbose', False):
+        hide_warnings_of_others()
     path = Path(args.config)
     if not path.is_file():
         raise ToolError(f'{path}: there is no such config{_close_matches(path)}')
@@ -240,6 +243,9 @@ def expected_message(error: Exception) -> Optional[str]:
         if 'Original Traceback' in text:
             text = text.rpartition(f'{type(error).__name__}: ')[2].rstrip()
         return text
+    problem = machine_problem(error)
+    if problem:
+        return problem
     built = _type_being_built(error)
     if built and text and isinstance(error, (KeyError, ValueError, TypeError, AssertionError)):
         return f"the config's type='{built}' cannot be built: {text}"

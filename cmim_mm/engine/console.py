@@ -13,6 +13,10 @@ from mmengine.runner import Runner
 
 #: Modules that a record passes through on its way here.
 _CARRIERS = ('logging', 'mmengine.logging', 'warnings', __name__)
+#: This project's, and the tool that was started.
+_OWN = ('cmim_mm', '__main__')
+
+_show = warnings.showwarning
 
 
 def say(text: str, transient: bool = False) -> None:
@@ -21,6 +25,16 @@ def say(text: str, transient: bool = False) -> None:
     if text or terminal:
         start, end = ('\r\033[K' if terminal else ''), ('' if terminal and transient else '\n')
         print(f'{start}{text}', end=end, flush=True)
+
+
+def hide_warnings_of_others() -> None:
+    """Python's warnings are shown where they come from this project: for tools without a log file."""
+    warnings.showwarning = _show_own
+
+
+def _show_own(*args, **kwargs) -> None:
+    if _within(_speaker(), _OWN):
+        _show(*args, **kwargs)
 
 
 class QuietRunner(Runner):
@@ -45,7 +59,7 @@ def quieten(logger: MMLogger, shown: Sequence[str] = ()) -> None:
         logger: Its log file, if any, gets all of them.
         shown: Further modules whose records are shown.
     """
-    modules = ('cmim_mm', '__main__', *shown)
+    modules = (*_OWN, *shown)
     logger.handlers = [_Console(handler.level, modules) if type(handler) is logging.StreamHandler else handler
                        for handler in logger.handlers]
 

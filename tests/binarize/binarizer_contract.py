@@ -240,4 +240,12 @@ def check_export(name):
     assert set(exported.state_dict) == set(conv.state_dict())
 
 
+def check_trace(name):
+    for mode in (False, True):
+        conv = build(name).train(mode)
+        traced = torch.jit.trace(conv, inputs())
+        x = inputs(5, 4, 6, 6)
+        torch.testing.assert_close(traced(x), conv(x))
+
+
 CHECKS = [check for key, check in sorted(globals().items()) if key.startswith('check_')]

@@ -99,3 +99,14 @@ def test_on_a_terminal_one_line_is_kept_up_to_date(tmp_path, capsys, monkeypatch
     out = capsys.readouterr().out
     assert out.count('\r\033[Ktrain [') == 4 and f'[{"#" * 24}] 4/4' in out
     assert '4/4  ETA' in out and '\ntrain' not in out.replace('\n\r', '')
+
+
+@pytest.mark.parametrize('module, shown', [('mmseg.models.builder', False), ('cmim_mm.models', True)])
+def test_without_a_log_file_warnings_of_others_are_not_shown(module, shown, monkeypatch):
+    said = []
+    monkeypatch.setattr(console, '_show', lambda message, *args: said.append(str(message)))
+    with warnings.catch_warnings():
+        warnings.simplefilter('always')
+        console.hide_warnings_of_others()
+        exec('import warnings; warnings.warn("old", DeprecationWarning)', {'__name__': module})
+    assert said == (['old'] if shown else [])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cmim_mm.binarize import BinaryConv2d
-from cmim_mm.models.backbones.blocks import BLOCKS, Hardtanh, Maxout, ReActBlock, RPReLU
+from cmim_mm.models.backbones.blocks import BLOCKS, Hardtanh, Maxout, MaxPool2d, ReActBlock, RPReLU
 from cmim_mm.models.backbones.shortcuts import full_shortcut
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
@@ -118,3 +118,19 @@ def test_nonlinearities_stay_in_half_precision(layer, dtype):
     assert all(grad.dtype == torch.float32 for grad in found[1:])
     for half, full in zip((y, *found), (expected, *wanted)):
         torch.testing.assert_close(half.float(), full, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(kernel_size=3, stride=2, padding=1), dict(kernel_size=2, ceil_mode=True)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_max_pool_keeps_its_input_alone(arguments, dtype):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(4, (2, 3, 9, 7), generator=generator).to(dtype).requires_grad_()  # with equal maxima
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = MaxPool2d(**arguments)(x)
+    assert [t.data_ptr() for t in kept] == [x.data_ptr()]
+    expected = nn.MaxPool2d(**arguments)(x)
+    assert torch.equal(y, expected)
+    g = torch.randn(y.shape, generator=generator).to(dtype)
+    assert torch.equal(*(torch.autograd.grad(out, x, g)[0] for out in (y, expected)))

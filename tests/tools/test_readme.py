@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.engine import cli
+from cmim_mm.models import CMIMHead
 from cmim_mm.registry import BINARIZERS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -107,9 +108,11 @@ def test_a_one_bit_head(tmp_path):
 
 
 def test_two_lines_add_cmim(tmp_path):
-    cfg = child(tmp_path, None, snippet('_base_.cmim'))
-    assert cfg.model.auxiliary_head.type == 'cmim_mm.CMIMHead'
-    assert cfg.model.backbone.type == 'cmim_mm.BinaryResNet'
+    cfg = child(tmp_path, None, snippet("'cmim'"))
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(cfg.model)
+    assert any(isinstance(module, CMIMHead) for module in model.modules())
+    assert any(isinstance(module, BinaryConv2d) for module in model.modules())
 
 
 def test_tensorboard(tool, rooms_root, tiny_options, tmp_path):

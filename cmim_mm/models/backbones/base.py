@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cmim_mm.binarize import get_binarizer
 
 from ..features import Features, Pair, Tap, find_taps
+from ..memory_format import keep_format
 from ..pretrained import PretrainedEncoder
 
 
@@ -65,7 +66,7 @@ class Backbone(PretrainedEncoder):
         for stage in self.stages:
             x = stage(x)
             features.append(x)
-        maps = tuple(features[i] for i in self.out_indices)
+        maps = tuple(keep_format(features[i]) for i in self.out_indices)
         if not (self.taps and self.training):
             return maps
         return Features(maps, pairs=self._take_pairs(), tap_names=self.tap_names, inputs=images, encoder=self)

@@ -12,7 +12,7 @@ from cmim_mm.registry import MODELS
 
 from ..features import Tap
 from .base import Backbone
-from .blocks import BLOCKS, BasicBlock
+from .blocks import BLOCKS, BasicBlock, MaxPool2d
 from .bottleneck import BOTTLENECKS
 from .shortcuts import DOWNSAMPLES, make_shortcut
 
@@ -102,7 +102,7 @@ class BinaryResNet(Backbone):
             self.act = nn.Identity()
         else:
             self.act = block_type.stem_act() if stem == 'imagenet' else block_type.act(width)
-        self.maxpool = nn.Identity() if cifar else nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = nn.Identity() if cifar else MaxPool2d(3, stride=2, padding=1)
         reached, dilation = 1 if cifar else 4, 1
         for i, convs in enumerate(DEPTHS[depth]):
             channels = base * 2**i * block_type.expansion

@@ -7,6 +7,8 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import Sequential
 from torch import Tensor, nn
 
+from ..memory_format import keep_format
+
 
 def pool(stride: int) -> nn.Module:
     """Average pool whose last window of an odd size holds what is left of it.
@@ -44,7 +46,7 @@ class PadChannels(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[..., ::self.stride, ::self.stride], self.padding)
+        return F.pad(keep_format(x)[..., ::self.stride, ::self.stride], self.padding)
 
 
 def pool_pad_shortcut(in_channels: int, channels: int, stride: int) -> Sequential:

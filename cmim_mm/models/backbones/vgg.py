@@ -12,7 +12,7 @@ from cmim_mm.registry import MODELS
 
 from ..features import Tap
 from .base import Backbone
-from .blocks import BLOCKS, BasicBlock
+from .blocks import BLOCKS, BasicBlock, MaxPool2d
 
 #: Width of the stem and, for each stage, of its convolutions.
 STEM = 128
@@ -26,7 +26,7 @@ class VGGLayer(BaseModule):
                  act: nn.Module, pool: bool) -> None:
         super().__init__()
         self.conv1 = conv(in_channels, channels, 3, padding=1, bias=False)
-        self.pool = nn.MaxPool2d(2, ceil_mode=True) if pool else nn.Identity()
+        self.pool = MaxPool2d(2, ceil_mode=True) if pool else nn.Identity()
         self.bn1 = build_norm_layer(norm_cfg, channels)[1]
         self.nonlinear = act
 
