@@ -34,7 +34,7 @@ EXTRAS = {
     'tensorboard': ['tensorboard'],
     'slurm': ['submitit'],
     'ray': ['ray'],
-    'dev': ['pytest', 'ruff', 'setuptools>=70.1', 'tensorboard'],
+    'dev': ['ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1', 'submitit', 'tensorboard'],
 }
 
 

@@ -159,7 +159,7 @@ def to_html(summary: Summary, store: Store) -> str:
     configs = {row.key.encoder: f'{store.run_folder(row.runs[0])}/config.py' for row in summary.rows}
     return template.render(
         summary=summary, manifest=summary.manifest, tasks=tasks, colors=colors, published=published,
-        protocol=protocol(store.folder, summary),
+        protocol=protocol(store.folder, summary), missing=_by_reason(summary.missing),
         finished=len(summary.manifest['runs']) - len(summary.missing),
         repeat=[f'python tools/train.py {shlex.quote(path)} --work-dir work_dirs/again'
                 for path in configs.values()])

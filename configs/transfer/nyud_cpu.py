@@ -1,6 +1,6 @@
-# Real NYUD-v2 at CPU size: shortened schedules, the network sees half of 120x160. It shows the tool; what its
-# figures say about encoders is for transfer/nyud.py.
-#   --data-root data/nyud_120x160   --pretrain-root data/indoor (train/<class>/, val/<class>/)
+# Real NYUD-v2 at CPU size: shortened schedules, frames of 120x160, of which the network sees half (for larger
+# ones lower input_scale). It shows the tool; what its figures say about encoders is for transfer/nyud.py.
+#   --data-root data/nyud   --pretrain-root data/indoor (train/<class>/, val/<class>/)
 _pretraining = {
     'train_cfg.max_iters': 400,
     'train_cfg.val_interval': 400,
