@@ -256,8 +256,10 @@ def run_form(case: Case, form: Form, args, threads: int) -> dict:
 def rows_of(name: str, case: Case, args, threads: int) -> list[list]:
     """The rows of one case; ratios are to its first."""
     rows, first = [], None
+    taps = Config.fromfile(REPOSITORY / case.config).model.backbone.get('taps')
     for form in FORMS:
-        if form.before and not args.before:
+        # CMIM taps binary convolutions, of which the twin has none.
+        if (form.before and not args.before) or (form.twin and taps):
             continue
         found = run_form(case, form, args, threads)
         first = first or found
@@ -272,7 +274,7 @@ def rows_of(name: str, case: Case, args, threads: int) -> list[list]:
 
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--cases', nargs='+', choices=CASES, default=list(CASES), help='default: all')
+    parser.add_argument('--cases', nargs='*', choices=CASES, default=list(CASES), help='default: all')
     parser.add_argument('--configs', nargs='+', default=[], metavar='FILE',
                         help='further configs, with --size, for example with CMIM')
     parser.add_argument('--size', nargs=2, type=int, default=(480, 640), metavar=('H', 'W'))
