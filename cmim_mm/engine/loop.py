@@ -105,6 +105,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
         sampler = self.dataloader.sampler
         self.dataloader.dataset.seed = sampler.seed = seed.item()
         sampler.start = iteration * self.dataloader.batch_size * get_world_size()
+        sampler.endless = True
         return iter(self.dataloader)
 
     def _is_time_to_validate(self) -> bool:

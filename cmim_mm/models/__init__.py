@@ -1,6 +1,7 @@
 from . import class_names  # noqa: F401
 from .any_size import DepthEstimator, EncoderDecoder
 from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
+from .batch_norm import BatchNorm
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
 from .cmim import add_cmim
@@ -15,7 +16,7 @@ from .teacher import FrozenTeacher
 from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
-    'Bank', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
+    'Bank', 'BatchNorm', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
     'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
     'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier',
     'InBatch', 'LatentSource', 'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass',

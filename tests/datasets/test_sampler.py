@@ -2,7 +2,7 @@ from itertools import islice
 
 import pytest
 
-from cmim_mm.datasets import ResumableSampler
+from cmim_mm.datasets import ResumableSampler, SeededDataset
 
 SIZE = 7
 
@@ -41,6 +41,27 @@ def test_seed_and_shuffle():
     assert positions_and_indices(SIZE) != positions_and_indices(SIZE, seed=1)
     assert positions_and_indices(2 * SIZE, shuffle=False) == [(p, p % SIZE) for p in range(2 * SIZE)]
     assert isinstance(ResumableSampler(range(SIZE)).seed, int)
+
+
+@pytest.mark.parametrize('ranks', [1, 2, 3])
+@pytest.mark.parametrize('epoch', [0, 1, 5])
+def test_an_epoch_that_was_set_ends(ranks, epoch):
+    shares = []
+    for rank in range(ranks):
+        sampler = ResumableSampler(range(SIZE), seed=0)
+        sampler.rank, sampler.world_size = rank, ranks
+        sampler.set_epoch(epoch)
+        shares.append([*sampler])
+        assert len(shares[-1]) == len(sampler) and shares[-1] == [*sampler]
+    pairs = sorted(pair for share in shares for pair in share)
+    assert pairs == positions_and_indices(len(pairs), start=epoch * SIZE)
+    assert {index for _, index in pairs[:SIZE]} == {*range(SIZE)}
+
+
+def test_a_seeded_data_set_takes_the_seed():
+    dataset = SeededDataset(range(SIZE))
+    ResumableSampler(dataset, seed=17)
+    assert dataset.seed == 17
 
 
 def test_length_is_a_ranks_share_of_an_epoch():

@@ -83,19 +83,20 @@ def test_segformer_head_without_a_norm_and_in_eval_mode():
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize('align_corners', [False, True])
 def test_upsampled_cross_entropy(dtype, align_corners):
     logits = (4 * random(3, 5, 4, 6)).to(dtype).requires_grad_()
     label_maps = labels(3, 5, (9, 14))
     total, correct = upsampled_cross_entropy(logits, label_maps, 255, align_corners)
-    scores = F.interpolate(logits.float(), (9, 14), mode='bilinear', align_corners=align_corners)
+    exact = logits.to(torch.promote_types(dtype, torch.float32))
+    scores = F.interpolate(exact, (9, 14), mode='bilinear', align_corners=align_corners)
     expected = F.cross_entropy(scores, label_maps, ignore_index=255, reduction='sum')
-    torch.testing.assert_close(total, expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(total, expected, rtol=1e-12 if dtype == torch.float64 else 1e-5, atol=0)
     assert correct == (scores.argmax(1) == label_maps).sum()
     found, wanted = (torch.autograd.grad(3 * value, logits)[0] for value in (total, expected))
     assert found.dtype == dtype
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5}.get(dtype, 1e-2)
     torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
 
 

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cmim_mm.binarize import get_binarizer
 
 from ..features import Features, Pair, Tap, find_taps
-from ..memory_format import keep_format
+from ..keep_format import keep_format
 from ..pretrained import PretrainedEncoder
 
 

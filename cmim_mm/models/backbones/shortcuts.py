@@ -7,7 +7,7 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import Sequential
 from torch import Tensor, nn
 
-from ..memory_format import keep_format
+from ..keep_format import keep_format
 
 
 def pool(stride: int) -> nn.Module:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
+from ..batch_norm import BatchNorm1d
 from ..losses import Distillation
 
 
@@ -65,7 +66,7 @@ class ClsHead(BaseModule):
         self.loss_weight = loss_weight
         self.pool_size = pool_size
         width = in_channels * pool_size**2
-        self.norm = nn.BatchNorm1d(width) if with_norm else nn.Identity()
+        self.norm = BatchNorm1d(width) if with_norm else nn.Identity()
         self.fc = nn.Linear(width, num_classes)
 
     def forward(self, feats: Union[Tensor, Sequence[Tensor]]) -> Tensor:

@@ -16,14 +16,12 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=2,
-    persistent_workers=True,
     sampler=dict(type='cmim_mm.ResumableSampler'),
     dataset=dict(type='cmim_mm.SeededDataset', dataset=dict(
         type='cmim_mm.ImageFolder', data_root=data_root, split='train', pipeline=train_pipeline)))
 val_dataloader = dict(
     batch_size=64,
     num_workers=2,
-    persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='cmim_mm.ImageFolder', data_root=data_root, split='val', test_mode=True, pipeline=test_pipeline))

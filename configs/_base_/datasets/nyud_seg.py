@@ -27,14 +27,12 @@ tta_model = dict(type='cmim_mm.SegTTAModel')
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,
-    persistent_workers=True,
     sampler=dict(type='cmim_mm.ResumableSampler'),
     dataset=dict(type='cmim_mm.SeededDataset', dataset=dict(
         type='cmim_mm.NYUDSegDataset', data_root=data_root, ann_file='train.txt', pipeline=train_pipeline)))
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
-    persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='cmim_mm.NYUDSegDataset', data_root=data_root, ann_file='test.txt', test_mode=True,

@@ -16,7 +16,7 @@ model = dict(
         c1_channels=24,
         dropout_ratio=0.1,
         num_classes=40,
-        norm_cfg=dict(type='BN', requires_grad=True),
+        norm_cfg=dict(type='cmim_mm.BatchNorm', requires_grad=True),
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True)),
     train_cfg=dict(),

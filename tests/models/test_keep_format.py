@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from cmim_mm.models.backbones import BinaryResNet
-from cmim_mm.models.memory_format import keep_format
+from cmim_mm.models.keep_format import keep_format
 
 LAST = torch.channels_last
 

@@ -1,0 +1,29 @@
+"""Batch norm for heads that pool an image to one value a channel."""
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmim_mm.registry import MODELS
+
+
+class _OfOneValue:
+    """Normalizes by the running statistics where a training batch has one value a channel.
+
+    One value has no variance, and torch refuses it: a batch of 1 (or the last of an epoch, or a micro-batch)
+    behind a global pooling. Such a batch is normalized as in evaluation, and leaves the statistics as they
+    are. All other batches, parameters and keys are those of torch's batch norm.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) -> the same shape."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+@MODELS.register_module()
+class BatchNorm(_OfOneValue, nn.BatchNorm2d):
+    """``BatchNorm2d`` that trains on one image, too, behind the pooling of ASPP, DeepLabV3+ and UPerNet."""
+
+
+class BatchNorm1d(_OfOneValue, nn.BatchNorm1d):
+    """``BatchNorm1d`` that trains on one image, too."""
