@@ -61,7 +61,7 @@ def make_executor(args: Namespace, tools: Path) -> Executor:
         raise ToolError(f"--executor {args.executor}: {error}. Install it: pip install "
                         f"'cmim_mm[{args.executor}]'") from error
     try:
-        return Chosen(args.work_dir, str(tools), args.executor_options)
+        return Chosen(str(Path(args.work_dir).absolute()), str(tools), args.executor_options)
     except (NameError, TypeError, ValueError) as error:
         raise ToolError(f'--executor-options: {error}') from error
 
