@@ -31,7 +31,7 @@ def train(model, rank=0, ranks=1):
     """Losses of this rank in each step; an epoch, at whose start RBNN rotates, has two steps."""
     data, losses = images(IMAGES), []
     network = DistributedDataParallel(model, broadcast_buffers=False) if ranks > 1 else model
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     loader = SimpleNamespace(batch_sampler=SimpleNamespace(batch_size=BATCH // ranks), dataset=data)
     model.train()
     for step in range(STEPS):
