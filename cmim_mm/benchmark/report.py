@@ -15,7 +15,7 @@ from cmim_mm.atomic import write_atomically
 from cmim_mm.engine.cli import format_table
 
 from . import plots
-from .figures import class_figures, read_sums
+from .figures import METRICS, class_figures, read_sums
 from .painted import painted_strips
 from .protocol import is_synthetic, protocol
 from .statistics import Interval
@@ -146,10 +146,18 @@ def _verdict(difference: Difference) -> str:
     return ', no difference shown: not paired by images' if difference.images is None else ', holds 0'
 
 
+def _tone(difference: Difference, metric: str) -> str:
+    """Class of the page's style: whether the difference is shown to be for better or for worse."""
+    if not difference.shown or metric not in METRICS:
+        return ''
+    return 'good' if (difference.mean > 0) == METRICS[metric].higher_is_better else 'warn'
+
+
 def to_html(summary: Summary, store: Store) -> str:
     """The page."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(mean=_mean, interval=_interval, verdict=_verdict, title=plots.title)
+    environment.filters.update(
+        mean=_mean, interval=_interval, verdict=_verdict, title=plots.title, tone=_tone)
     template = environment.from_string((DATA / 'report.html').read_text())
     encoders = summary.distinct('encoder')
     real = not any(is_synthetic(root) for root in summary.manifest['data'])

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from cmim_mm.benchmark.plan import PRETRAIN, TRANSFER, TRIVIAL
-from cmim_mm.benchmark.report import to_html, to_markdown
+from cmim_mm.benchmark.report import _tone, to_html, to_markdown
 from cmim_mm.benchmark.store import FORMAT, Store
-from cmim_mm.benchmark.summary import Key, summarize
+from cmim_mm.benchmark.summary import Difference, Key, summarize
 from cmim_mm.benchmark.watch import format_seconds, read_progress, show
 from cmim_mm.version import __version__
 
@@ -61,6 +61,14 @@ def test_a_difference_is_shown_where_both_intervals_exclude_zero(grid):
     assert difference.seeds[0] > 9.5 and difference.images[0] >= 0
     text = to_markdown(summary)
     assert 'b       | linear | 100 %  | 3     | 61.03 ± 1 ' in text and not summary.notes
+
+
+@pytest.mark.parametrize('metric, mean, images, tone', [
+    ('mIoU', 1.0, (0.5, 1.5), 'good'),
+    ('mIoU', -1.0, (-2, -0.5), 'warn'), ('pixel/rmse', -1.0, (-2, -1), 'good'),
+    ('mIoU', 1.0, (-1, 3), ''), ('psnr', 1.0, (0.5, 1.5), '')])
+def test_tone_of_a_difference(metric, mean, images, tone):
+    assert _tone(Difference(mean, (mean - 0.1, mean + 0.1), images), metric) == tone
 
 
 @pytest.mark.parametrize('figures, words', [
