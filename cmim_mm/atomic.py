@@ -34,7 +34,7 @@ def write_atomically(data: bytes, path: Union[str, Path], sync: bool = True) -> 
     except (OSError, KeyboardInterrupt) as error:
         with contextlib.suppress(OSError):
             os.unlink(partial)
-        if isinstance(error, OSError):  # a full disk's does not say where
+        if getattr(error, 'errno', None):  # a full disk's does not say where
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
