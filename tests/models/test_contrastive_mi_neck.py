@@ -94,6 +94,16 @@ def test_float32_under_autocast_and_from_half_precision(dtype):
     torch.testing.assert_close(found.latent.norm(dim=2), torch.ones(3, 1))
 
 
+@pytest.mark.parametrize('pooling', [dict(pooling='avg'), dict(pooling='spatial', grid=(2, 3))])
+def test_gradients_keep_the_channels_last(pooling):
+    features, formats = record(), []
+    latent = features.pairs[0][0].detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    latent.register_hook(lambda g: formats.append(g.is_contiguous(memory_format=torch.channels_last)))
+    features.pairs = [(latent, latent.detach().sign())]
+    ContrastiveMINeck([4], dim=5, **pooling)(features).embeddings[0].latent.square().sum().backward()
+    assert formats == [True] and latent.grad.isfinite().all()
+
+
 @pytest.mark.parametrize('arguments, message', [
     (dict(pooling='max'), "pooling='max' is unknown; valid are 'avg'"),
     (dict(pooling='flatten'), "'flatten' needs grid"),

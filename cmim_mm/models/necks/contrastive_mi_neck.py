@@ -11,6 +11,7 @@ from cmim_mm.registry import MODELS, own
 
 from ..features import Embedded, Features
 from ..hidden_prefix import hide_prefix
+from ..keep_format import keep_format
 from ..latents import Sides
 from .embedding import Embedding
 
@@ -114,7 +115,7 @@ class ContrastiveMINeck(BaseModule):
                     trained=self.trained, standardize=self.standardize)
 
     def _pool(self, x: Tensor, grid: Optional[tuple[int, int]], features: int, what: str) -> Tensor:
-        size = tuple(x.shape[2:])
+        x, size = keep_format(x), tuple(x.shape[2:])
         if self.pooling == 'avg':
             x = x.mean((2, 3), dtype=torch.promote_types(x.dtype, torch.float32)).unsqueeze(1)
         elif self.pooling == 'flatten':
