@@ -5,8 +5,8 @@ are float32 with channels first, float32 with channels last, and bfloat16 with c
 full-precision twin in the last two; with --before, the same config in another checkout comes first, as it
 stands there. Every form runs in a process of its own:
 
-    git worktree add /tmp/before COMMIT
-    python benchmarks/train_throughput.py --before /tmp/before
+    git worktree add ../before COMMIT
+    python benchmarks/train_throughput.py --before ../before
 
 Images per second are those of the fastest step; CPU is the least processor time of a step, which other load
 changes less. The limit beside it is the step's convolutions alone, at the rate that one 3x3 convolution,
