@@ -1,0 +1,248 @@
+"""The operators of the 1-bit runtime, ``torch.ops.cmim_mm.*``.
+
+Packed activations are int64, (N, H, W, G W64): G groups of W64 = ceil(C / G / 64) words a pixel; bit k of
+word j of a group is its channel 64 j + k, 1 for +1; bits past the last channel are 0. Packed filters are
+int64, (O, kh, kw, W64), in the same order (:func:`cmim_mm.deploy.torch_path.pack_bits` makes both).
+
+The sum S of an output is taken over the taps that lie inside the image: zero padding adds nothing. All
+kernels give the same integers; their float32 arithmetic is done in the order of the formulas, each step
+rounded by itself, so they give the same floats too. No gradients.
+
+On a CPU the kernels are compiled at the first call (:mod:`cmim_mm.deploy.kernel`); without a compiler, and on
+other devices, :mod:`cmim_mm.deploy.torch_path` computes the same.
+"""
+from typing import Optional, Union
+
+import torch
+from torch import Tensor
+
+from . import torch_path
+from .geometry import Geometry, check_groups, check_tensor, conv_geometry, num_words
+
+Size2d = Union[int, tuple[int, int]]
+FLOATS = torch.float32, torch.bfloat16
+
+_GEOMETRY = 'int in_channels, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1'
+SCHEMAS = dict(
+    pack_sign='(Tensor x, Tensor threshold, int groups=1) -> Tensor',
+    prepare_weight='(Tensor weight, int in_channels, int groups=1) -> Tensor',
+    binary_conv2d=f'(Tensor bits, Tensor weight, {_GEOMETRY}, Tensor? prepared=None) -> Tensor',
+    binary_conv2d_threshold=f'(Tensor bits, Tensor weight, Tensor threshold, Tensor flip, {_GEOMETRY}, '
+                            'int next_groups=1, Tensor? prepared=None) -> Tensor',
+    binary_conv2d_fused=f'(Tensor bits, Tensor weight, Tensor scale, Tensor offset, {_GEOMETRY}, '
+                        'Tensor? window=None, Tensor? border=None, Tensor? shortcut=None, '
+                        'Tensor? nonlinearity=None, float? low=None, float? high=None, '
+                        'ScalarType? y_dtype=None, Tensor? next_threshold=None, int next_groups=1, '
+                        'Tensor? prepared=None) -> (Tensor, Tensor)')
+
+
+def pack_sign(x: Tensor, threshold: Tensor, groups: int = 1) -> Tensor:
+    """Bits of x >= threshold; NaN gives 0.
+
+    Args:
+        x: (N, C, H, W), float32 or bfloat16; fastest in channels_last memory.
+        threshold: (1 or N, 1 or C), float32.
+        groups: G of the convolution that reads the bits.
+
+    Returns:
+        (N, H, W, G W64) int64.
+
+    Raises:
+        RuntimeError: A dtype, a shape or the groups do not fit.
+    """
+    return torch.ops.cmim_mm.pack_sign(x, threshold, groups)
+
+
+def prepare_weight(weight: Tensor, in_channels: int, groups: int = 1) -> Tensor:
+    """Filters once more, in the order in which the kernel in force reads them.
+
+    Without it each call of a convolution does this first. It is private to this version and processor: keep
+    it in memory (a non-persistent buffer), never in a file. Made for another kernel it is ignored, not wrong.
+
+    Args:
+        weight: (O, kh, kw, W64) int64.
+        in_channels: C.
+        groups: G.
+
+    Returns:
+        int64, one-dimensional.
+
+    Raises:
+        RuntimeError: A dtype, a shape or the groups do not fit.
+    """
+    return torch.ops.cmim_mm.prepare_weight(weight, in_channels, groups)
+
+
+def binary_conv2d(bits: Tensor, weight: Tensor, in_channels: int, stride: Size2d = 1, padding: Size2d = 0,
+                  dilation: Size2d = 1, groups: int = 1, prepared: Optional[Tensor] = None) -> Tensor:
+    """S[n, o, y, x] = sum of s_o b over the filter's taps that lie inside the image.
+
+    Args:
+        bits: (N, H, W, G W64) int64, the signs b.
+        weight: (O, kh, kw, W64) int64, the signs s.
+        in_channels: C.
+        stride, padding, dilation, groups: as in ``nn.Conv2d``; zero padding.
+        prepared: :func:`prepare_weight` of the same filters.
+
+    Returns:
+        S, (N, O, H', W') int32 in channels_last memory.
+
+    Raises:
+        RuntimeError: A dtype, a shape, a size or the groups do not fit.
+    """
+    return torch.ops.cmim_mm.binary_conv2d(
+        bits, weight, in_channels, stride, padding, dilation, groups, prepared)
+
+
+def binary_conv2d_threshold(bits: Tensor, weight: Tensor, threshold: Tensor, flip: Tensor, in_channels: int,
+                            stride: Size2d = 1, padding: Size2d = 0, dilation: Size2d = 1, groups: int = 1,
+                            next_groups: int = 1, prepared: Optional[Tensor] = None) -> Tensor:
+    """The next layer's bits, (S >= threshold_o) xor flip_o, where S alone decides them.
+
+    Args:
+        threshold: (O,) int32.
+        flip: (O,) bool.
+        next_groups: G of the convolution that reads the result.
+        bits, weight, in_channels, stride, padding, dilation, groups, prepared: see :func:`binary_conv2d`.
+
+    Returns:
+        (N, H', W', next_groups ceil(O / next_groups / 64)) int64.
+
+    Raises:
+        RuntimeError: A dtype, a shape, a size or the groups do not fit.
+    """
+    return torch.ops.cmim_mm.binary_conv2d_threshold(
+        bits, weight, threshold, flip, in_channels, stride, padding, dilation, groups, next_groups, prepared)
+
+
+def binary_conv2d_fused(bits: Tensor, weight: Tensor, scale: Tensor, offset: Tensor, in_channels: int,
+                        stride: Size2d = 1, padding: Size2d = 0, dilation: Size2d = 1, groups: int = 1,
+                        window: Optional[Tensor] = None, border: Optional[Tensor] = None,
+                        shortcut: Optional[Tensor] = None, nonlinearity: Optional[Tensor] = None,
+                        low: Optional[float] = None, high: Optional[float] = None,
+                        y_dtype: Optional[torch.dtype] = None, next_threshold: Optional[Tensor] = None,
+                        next_groups: int = 1, prepared: Optional[Tensor] = None) -> tuple[Tensor, Tensor]:
+    """A convolution and all that follows it up to the next one, in one pass over the output.
+
+    For each output, in float32, with T = sum of b over the taps of the group that lie inside::
+
+        v = scale_o S                      convolution, norm and the methods' scales
+        v = v + window_o T                 where filters have an offset beta_o: norm scale * beta_o * a
+        v = v + offset_o
+        v = v - border_ko                  for each tap k outside the image, in order: its share
+        v = v + shortcut
+        t = v + shift_in_o                 nonlinearity = (shift_in, positive, negative, shift_out)
+        v = t (positive_o if t > 0 else negative_o) + shift_out_o
+        v = min(max(v, low), high)         NaN stays NaN
+        y = v, rounded to y_dtype          bit = v >= next_threshold_o
+
+    Each line but the first and the third is left out where its argument is None. An activation a b + c with
+    c != 0 adds c (alpha_o sum of s + beta_o n) over the n inputs inside: that of the whole filter goes into
+    offset, each tap's share of it into border.
+
+    Args:
+        scale, offset: (O,) float32.
+        window: (O,) float32.
+        border: (kh kw, O) float32.
+        shortcut: (N, O, H', W'), float32 or bfloat16; fastest in channels_last memory.
+        nonlinearity: (4, O) float32.
+        low, high: Bounds of the result, as Hardtanh's.
+        y_dtype: float32, bfloat16 or None: no float map is written.
+        next_threshold: (O,) float32, or None: no bits are written.
+        next_groups: G of the convolution that reads the bits.
+        bits, weight, in_channels, stride, padding, dilation, groups, prepared: see :func:`binary_conv2d`.
+
+    Returns:
+        y, (N, O, H', W') in channels_last memory, and the bits, (N, H', W', next_groups ceil(O / next_groups
+        / 64)) int64; in place of one that was not asked for an empty tensor of shape (0,).
+
+    Raises:
+        RuntimeError: A dtype, a shape, a size or the groups do not fit, or neither y nor bits are asked for.
+    """
+    return torch.ops.cmim_mm.binary_conv2d_fused(
+        bits, weight, scale, offset, in_channels, stride, padding, dilation, groups, window, border, shortcut,
+        nonlinearity, low, high, y_dtype, next_threshold, next_groups, prepared)
+
+
+def _empty_map(bits: Tensor, g: Geometry, dtype: torch.dtype) -> Tensor:
+    return torch.empty(g.batch, g.out_channels, *g.out_size, dtype=dtype, device=bits.device,
+                       memory_format=torch.channels_last)
+
+
+def _empty_bits(bits: Tensor, g: Geometry, next_groups: int) -> Tensor:
+    check_groups(g.out_channels, next_groups, 'next_groups')
+    return bits.new_empty(g.batch, *g.out_size, next_groups * num_words(g.out_channels // next_groups))
+
+
+def _fake_pack_sign(x, threshold, groups=1):
+    check_tensor('x', x, (None,) * 4, *FLOATS)
+    n, channels, h, w = x.shape
+    check_groups(channels, groups, 'groups')
+    check_tensor('threshold', threshold, (None, None), torch.float32)
+    torch._check(threshold.shape[0] in (1, n) and threshold.shape[1] in (1, channels), lambda: (
+        f'threshold: expected the shape (1 or {n}, 1 or {channels}), got {tuple(threshold.shape)}'))
+    return x.new_empty(n, h, w, groups * num_words(channels // groups), dtype=torch.int64)
+
+
+def _fake_prepare_weight(weight, in_channels, groups=1):
+    return torch_path.prepare_weight(weight, in_channels, groups)
+
+
+def _fake_binary_conv2d(bits, weight, in_channels, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1,
+                        prepared=None):
+    g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups, prepared)
+    return _empty_map(bits, g, torch.int32)
+
+
+def _fake_binary_conv2d_threshold(bits, weight, threshold, flip, in_channels, stride=(1, 1), padding=(0, 0),
+                                  dilation=(1, 1), groups=1, next_groups=1, prepared=None):
+    g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups, prepared)
+    check_tensor('threshold', threshold, (g.out_channels,), torch.int32)
+    check_tensor('flip', flip, (g.out_channels,), torch.bool)
+    return _empty_bits(bits, g, next_groups)
+
+
+def _fake_binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=(1, 1), padding=(0, 0),
+                              dilation=(1, 1), groups=1, window=None, border=None, shortcut=None,
+                              nonlinearity=None, low=None, high=None, y_dtype=None, next_threshold=None,
+                              next_groups=1, prepared=None):
+    g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups, prepared)
+    channels = (g.out_channels,)
+    shapes = dict(scale=channels, offset=channels, window=channels, next_threshold=channels,
+                  border=(g.kernel[0] * g.kernel[1], *channels), nonlinearity=(4, *channels))
+    given = dict(scale=scale, offset=offset, window=window, border=border, nonlinearity=nonlinearity,
+                 next_threshold=next_threshold)
+    for name, tensor in given.items():
+        if tensor is not None:
+            check_tensor(name, tensor, shapes[name], torch.float32)
+    if shortcut is not None:
+        check_tensor('shortcut', shortcut, (g.batch, *channels, *g.out_size), *FLOATS)
+    torch._check(y_dtype in (None, *FLOATS), lambda: (
+        f'y_dtype={y_dtype}: expected torch.float32, torch.bfloat16 or None'))
+    torch._check(y_dtype is not None or next_threshold is not None, lambda: (
+        'neither y_dtype nor next_threshold is given: there is nothing to compute'))
+    y = bits.new_empty(0, dtype=torch.float32) if y_dtype is None else _empty_map(bits, g, y_dtype)
+    if next_threshold is None:
+        check_groups(g.out_channels, next_groups, 'next_groups')
+        return y, bits.new_empty(0)
+    return y, _empty_bits(bits, g, next_groups)
+
+
+_LIBRARY = torch.library.Library('cmim_mm', 'FRAGMENT')
+
+
+def _register(name: str) -> None:
+    fake = globals()[f'_fake_{name}']
+    compute = getattr(torch_path, name)
+
+    def run(*args):
+        fake(*(arg.to('meta') if isinstance(arg, Tensor) else arg for arg in args))  # checks them
+        return compute(*args)
+
+    _LIBRARY.define(name + SCHEMAS[name], tags=(torch.Tag.pt2_compliant_tag,))
+    _LIBRARY.impl(name, run, 'CompositeExplicitAutograd')
+    torch.library.register_fake(f'cmim_mm::{name}', fake, lib=_LIBRARY)
+
+
+for _name in SCHEMAS:
+    _register(_name)
