@@ -129,6 +129,8 @@ class PCALighting(BaseTransform):
 class PackClsInputs(BaseTransform):
     """Packs ``img`` (H, W, 3) as ``inputs`` uint8 (3, H, W), the label and what else is known.
 
+    ``inputs`` is a view: the channels stay last in memory.
+
     Args:
         meta_keys: Keys for the data sample's metainfo, where present.
     """
@@ -138,7 +140,7 @@ class PackClsInputs(BaseTransform):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict) -> dict:
-        image = torch.from_numpy(np.ascontiguousarray(results['img'].transpose(2, 0, 1)))
+        image = torch.from_numpy(np.ascontiguousarray(results['img'])).permute(2, 0, 1)
         sample = ClsDataSample(metainfo={k: results[k] for k in self.meta_keys if k in results})
         if 'gt_label' in results:
             sample.gt_label = torch.tensor([results['gt_label']])

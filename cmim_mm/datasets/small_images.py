@@ -12,7 +12,7 @@ from cmim_mm.structures import ClsDataSample
 
 
 class SmallImageDataset(Dataset):
-    """N images of one size as one uint8 array; a batch of them is one indexing operation.
+    """N images of one size as one uint8 array, channels last; a batch of them is one indexing operation.
 
     Nothing is drawn at random here: crops and flips happen to whole batches on the device, in
     ``ClsDataPreProcessor``. So no worker processes are needed (``num_workers=0``).
@@ -36,7 +36,8 @@ class SmallImageDataset(Dataset):
                                  f'{len(classes)}')
             kept = np.flatnonzero(labels < num_classes)
             images, labels, classes = images[kept], labels[kept], classes[:num_classes]
-        self.images = torch.from_numpy(np.ascontiguousarray(images))
+        channels_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        self.images = torch.from_numpy(channels_last).permute(0, 3, 1, 2)
         self.labels = torch.from_numpy(labels)
         self.metainfo = dict(classes=tuple(classes))
 

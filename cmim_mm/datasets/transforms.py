@@ -4,6 +4,7 @@ from typing import Optional
 
 import cv2
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform, to_tensor
 from mmcv.transforms.utils import cache_randomness
 from mmengine.structures import PixelData
@@ -128,7 +129,10 @@ class RandomRescaleCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackDenseInputs(PackSegInputs):
-    """mmsegmentation's ``PackSegInputs`` that also packs raw depth (1, H, W) and the sample's index."""
+    """mmsegmentation's ``PackSegInputs`` that also packs raw depth (1, H, W) and the sample's index.
+
+    ``inputs`` (3, H, W) is a view of ``img`` (H, W, 3): the channels stay last in memory.
+    """
 
     def __init__(self,
                  meta_keys: Sequence[str] = (
@@ -137,7 +141,10 @@ class PackDenseInputs(PackSegInputs):
         super().__init__(meta_keys)
 
     def transform(self, results: dict) -> dict:
-        packed = super().transform(results)
+        packed = super().transform({key: value for key, value in results.items() if key != 'img'})
+        if 'img' in results:
+            image = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(results['img'])))
+            packed['inputs'] = image.permute(2, 0, 1)
         if 'gt_raw_depth_map' in results:
             raw = PixelData(data=to_tensor(results['gt_raw_depth_map'][None]))
             packed['data_samples'].set_data({'gt_raw_depth_map': raw})

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 import mmseg.models
-import torch
 from mmseg.utils import SampleList
 from torch import Tensor
 
 from cmim_mm.registry import MODELS
+
+from .image_batch import stack_images
 
 #: What mmsegmentation takes of the first image of a batch for all of them.
 _SHARED = ('ori_shape', 'img_shape', 'pad_shape')
@@ -38,7 +39,7 @@ class AnySize:
             return super().predict(inputs, data_samples)
         results: list = [None] * len(inputs)
         for indices in groups.values():
-            images = torch.stack([inputs[i] for i in indices])
+            images = stack_images([inputs[i] for i in indices])
             found = super().predict(images, [data_samples[i] for i in indices] if data_samples else None)
             for i, result in zip(indices, found):
                 results[i] = result

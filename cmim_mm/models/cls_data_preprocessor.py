@@ -9,6 +9,8 @@ from torch import Tensor
 
 from cmim_mm.registry import MODELS
 
+from .image_batch import normalize, reverse_channels, stack_images
+
 
 @MODELS.register_module()
 class ClsDataPreProcessor(BaseDataPreprocessor):
@@ -52,7 +54,7 @@ class ClsDataPreProcessor(BaseDataPreprocessor):
         self.flip = flip
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
-        """``inputs``, a list of uint8 (3, H, W), as one float tensor (N, 3, H, W) on the device.
+        """``inputs``, uint8 images (3, H, W), as one float tensor (N, 3, H, W) on the device, channels last.
 
         Raises:
             ValueError: The images differ in size.
@@ -63,18 +65,17 @@ class ClsDataPreProcessor(BaseDataPreprocessor):
             if len(sizes) > 1:
                 raise ValueError(f'ClsDataPreProcessor: a batch has images of sizes {sorted(sizes)}; the '
                                  'pipeline must crop or resize them to one')
-            inputs = torch.stack(list(inputs))
+            inputs = stack_images(inputs)
         inputs = self.cast_data(inputs)
         if training and (self.crop_padding or self.flip):
             inputs = crop_and_flip(inputs, self.crop_padding, self.flip, self.pad_mode)
         if self.bgr_to_rgb:
-            inputs = inputs.flip(1)
-        inputs = (inputs.float() - self.mean) / self.std
-        return dict(inputs=inputs, data_samples=data.get('data_samples'))
+            inputs = reverse_channels(inputs)
+        return dict(inputs=normalize(inputs, self.mean, self.std), data_samples=data.get('data_samples'))
 
 
 def crop_and_flip(images: Tensor, padding: int, flip: bool, pad_mode: str = 'reflect') -> Tensor:
-    """Crops padded (N, C, H, W) back to H x W at random places, and flips half of them.
+    """Crops padded (N, C, H, W) back to H x W at random places, and flips half of them; channels last.
 
     Args:
         images: The images.
@@ -95,7 +96,7 @@ def crop_and_flip(images: Tensor, padding: int, flip: bool, pad_mode: str = 'ref
     rows, columns = (index.to(images.device, non_blocking=True) for index in (rows, columns))
     image = torch.arange(n, device=images.device).view(n, 1, 1)
     picked = images[image, :, rows.unsqueeze(2), columns.unsqueeze(1)]  # (N, H, W, C)
-    return picked.permute(0, 3, 1, 2).contiguous()
+    return picked.permute(0, 3, 1, 2)
 
 
 def _reflect(index: Tensor, size: int) -> Tensor:

@@ -69,6 +69,18 @@ def test_config_trains_one_step(name, rooms_root):
         assert not bad, f'share of the upper value outside 5 to 95 %: {bad}'
 
 
+@pytest.mark.parametrize('name', ['nyud_seg_bnn_quick.py', 'nyud_depth_bnn_quick.py', 'nyud_depth_bnn.py'])
+@pytest.mark.parametrize('loader', ['train_dataloader', 'val_dataloader'])
+def test_batches_reach_the_network_with_the_channels_last(name, loader, rooms_root):
+    cfg = load(name, rooms_root)
+    dataset = DATASETS.build(cfg[loader].dataset)
+    training = loader == 'train_dataloader'
+    data = pseudo_collate([dataset[key] for key in ([(0, 0), (1, 1)] if training else [0, 0])])
+    assert all(image.permute(1, 2, 0).is_contiguous() for image in data['inputs'])
+    out = MODELS.build(cfg.model.data_preprocessor)(data, training)
+    assert out['inputs'].is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_config_keeps_the_conventions(name):
     cfg = Config.fromfile(CONFIGS / name)

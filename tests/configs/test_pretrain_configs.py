@@ -100,6 +100,18 @@ def test_config_trains_one_step_and_predicts(name, roots):
     assert 0 <= metric.evaluate(2)['accuracy/top5'] <= 100
 
 
+@pytest.mark.parametrize('data', WRITERS)
+@pytest.mark.parametrize('loader', ['train_dataloader', 'val_dataloader'])
+def test_batches_reach_the_network_with_the_channels_last(data, loader, roots):
+    cfg = load(f'irnet_r18_{data}.py', roots)
+    dataset = DATASETS.build(cfg[loader].dataset)
+    keys = [(0, 0), (1, 2)] if loader == 'train_dataloader' else [0, 1]
+    batch = pseudo_collate([dataset[key] for key in keys])
+    assert all(image.permute(1, 2, 0).is_contiguous() for image in batch['inputs'])
+    out = MODELS.build(cfg.model.data_preprocessor)(batch, loader == 'train_dataloader')
+    assert out['inputs'].is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_config_keeps_the_conventions(name):
     cfg = Config.fromfile(CONFIGS / 'pretrain' / name)

@@ -186,6 +186,7 @@ def test_pack():
         img=np.zeros((4, 6, 3), np.uint8), gt_depth_map=depth, gt_raw_depth_map=depth[:, ::-1].copy(),
         gt_seg_map=np.ones((4, 6), np.uint8), sample_idx=7, img_path='a.png', img_shape=(4, 6)))
     sample = packed['data_samples']
+    assert packed['inputs'].stride() == (1, 18, 3)  # the channels stay last in memory
     assert packed['inputs'].shape == (3, 4, 6) and sample.sample_idx == 7 and sample.img_path == 'a.png'
     assert torch.equal(sample.gt_raw_depth_map.data, sample.gt_depth_map.data.flip(-1))
     assert sample.gt_sem_seg.data.dtype == torch.int64

@@ -1,6 +1,9 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from mmengine.structures import PixelData
+from mmseg.models import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
 from cmim_mm.models import DenseDataPreProcessor
@@ -48,6 +51,35 @@ def test_sizes(arguments, expected, seg):
     assert out['inputs'].shape[-2:] == expected
     assert out['data_samples'][0].gt_depth_map.data.shape[-2:] == expected
     assert tuple(out['data_samples'][0].pad_shape) == expected
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(), dict(input_scale=0.5), dict(size_divisor=16), dict(mean=MEAN, std=STD, bgr_to_rgb=True)])
+@pytest.mark.parametrize('number, training', [(1, True), (2, True), (2, False)])
+def test_batches_have_the_channels_last_whatever_comes(arguments, number, training):
+    processor = DenseDataPreProcessor(**arguments)
+    first, last = batch(*number * [(6, 10)]), batch(*number * [(6, 10)])
+    last['inputs'] = [image.permute(1, 2, 0).contiguous().permute(2, 0, 1) for image in first['inputs']]
+    found = [processor(data, training)['inputs'] for data in (first, last)]
+    assert all(images.is_contiguous(memory_format=torch.channels_last) for images in found)
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_a_batch_is_that_of_mmsegmentation(training):
+    arguments = dict(mean=MEAN, std=STD, bgr_to_rgb=True, pad_val=3, seg_pad_val=7, size_divisor=8,
+                     test_cfg=dict(size=(9, 12)))
+    given = batch((5, 8), (7, 6) if training else (5, 8), depth=False)
+    for data in given['data_samples']:
+        data.gt_edge_map = PixelData(data=data.gt_sem_seg.data % 2)
+    found, expected = (kind(**arguments)(deepcopy(given), training)
+                       for kind in (DenseDataPreProcessor, SegDataPreProcessor))
+    assert torch.equal(found['inputs'], expected['inputs'])
+    for ours, theirs in zip(found['data_samples'], expected['data_samples']):
+        for key in ('gt_sem_seg', 'gt_edge_map'):
+            assert torch.equal(ours.get(key).data, theirs.get(key).data)
+        for key in ('img_shape', 'img_padding_size' if not training else 'padding_size'):
+            assert tuple(ours.get(key)) == tuple(theirs.get(key))
 
 
 def test_input_scale_in_training():
