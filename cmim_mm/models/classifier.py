@@ -73,6 +73,8 @@ class ImageClassifier(Taught, PretrainedEncoder, BaseModel):
                 mode: str = 'tensor') -> Union[dict[str, Tensor], list[ClsDataSample], Tensor]:
         """In mode 'loss' the losses, in 'predict' the filled data samples, in 'tensor' logits (N, K).
 
+        Without a head, 'tensor' gives the feature maps.
+
         Raises:
             ValueError: An unknown mode.
         """
@@ -81,7 +83,8 @@ class ImageClassifier(Taught, PretrainedEncoder, BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self.decode_head(self.extract_feat(inputs))
+            feats = self.extract_feat(inputs)
+            return feats if self.decode_head is None else self.decode_head(feats)
         raise ValueError(f"ImageClassifier: mode={mode!r}, expected 'loss', 'predict' or 'tensor'")
 
     def loss(self, inputs: Tensor, data_samples: list[ClsDataSample]) -> dict[str, Tensor]:
