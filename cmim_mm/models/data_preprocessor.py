@@ -102,11 +102,11 @@ class DenseDataPreProcessor(SegDataPreProcessor):
 
     def _teacher_inputs(self, images: Sequence[Tensor], batch: Tensor) -> Tensor:
         """The training images (N, C, H, W) at the teacher's scale, of the scene that the network sees."""
-        sizes = {tuple(image.shape[-2:]) for image in images}
-        if self.batch_augments is not None or {self.scaled_size(*size) for size in sizes} != {batch.shape[-2:]}:
-            raise ValueError('DenseDataPreProcessor: with teacher_scale training images must have one size, '
-                             'without padding and batch augmentation, for the teacher sees neither; crop them '
-                             'to one size, and leave out size and size_divisor')
+        sizes = {self.scaled_size(*image.shape[-2:]) for image in images}
+        if self.batch_augments is not None or sizes != {tuple(batch.shape[-2:])}:
+            raise ValueError('DenseDataPreProcessor: teacher_scale asks for training images of one size, '
+                             'without padding and batch augmentation, which the teacher does not see; crop '
+                             'them to one size, and leave out size and size_divisor')
         return stack_images([self._to_network(image, self.teacher_scale) for image in images])
 
     def _to_network(self, image: Tensor, scale: float) -> Tensor:

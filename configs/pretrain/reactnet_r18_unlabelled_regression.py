@@ -1,4 +1,4 @@
-# The control of reactnet_r18_unlabelled_cmim.py: feature maps regress the same maps, without a contrast.
+# The control of reactnet_r18_unlabelled.py: feature maps regress the same maps, without a contrast.
 _base_ = [
     '../_base_/models/cls_r18.py',
     '../_base_/datasets/indoor.py',

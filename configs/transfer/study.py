@@ -12,10 +12,10 @@ _pretraining = {
 }
 encoders = dict(
     scratch=dict(),
-    unlabelled_cmim=dict(pretrain='../pretrain/reactnet_r18_unlabelled_cmim.py', options=_pretraining),
+    unlabelled_cmim=dict(pretrain='../pretrain/reactnet_r18_unlabelled.py', options=_pretraining),
     unlabelled_regression=dict(
         pretrain='../pretrain/reactnet_r18_unlabelled_regression.py', options=_pretraining))
-tasks = dict(segmentation=dict(config='seg.py'), depth=dict(config='depth.py'))
+tasks = dict(segmentation=dict(config='../study/seg.py'), depth=dict(config='../study/depth.py'))
 modes = dict(finetune={}, linear={'optim_wrapper.optimizer.lr': 1e-2})
 seeds = [0, 1, 2]
 baseline = 'scratch'
