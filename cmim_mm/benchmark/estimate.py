@@ -74,7 +74,8 @@ def measure(run: Run) -> Optional[Estimate]:
         except (FileNotFoundError, CheckpointError):
             return None
         step = (clock.ticks[-1] - clock.ticks[0]) / STEPS
-        return Estimate(image_cost(runner, cfg), step, step * run.steps + _test_seconds(runner))
+        tested = _test_seconds(runner) if cfg.get('test_dataloader') else 0
+        return Estimate(image_cost(runner, cfg), step, step * run.steps + tested)
 
 
 def _test_seconds(runner: Runner) -> float:

@@ -88,9 +88,12 @@ def train_and_test(entry: Mapping[str, Any], folder: Path, tools: Path) -> dict[
         train([str(config), '--work-dir', str(folder), '--resume'])
         strip_to(_chosen(folder, entry['checkpoint']), folder / 'checkpoint.pth')
     trained = time.time()
-    metrics, cost = test(_test_config(config, folder, entry['painted']), str(folder / 'checkpoint.pth'))
-    return {'metrics': {**metrics, **_figures(folder)}, 'cost': cost, 'curves': read_curves(folder),
-            'train_seconds': trained - started, 'resumed_from': step}
+    done = {'curves': read_curves(folder), 'train_seconds': trained - started, 'resumed_from': step}
+    tested = _test_config(config, folder, entry['painted'])
+    if tested.test_dataloader is None:  # trained without labels
+        return {'metrics': {}, **done}
+    metrics, cost = test(tested, str(folder / 'checkpoint.pth'))
+    return {'metrics': {**metrics, **_figures(folder)}, 'cost': cost, **done}
 
 
 def test(cfg: Config, checkpoint: str) -> tuple[dict[str, float], dict[str, Any]]:
@@ -104,9 +107,10 @@ def test(cfg: Config, checkpoint: str) -> tuple[dict[str, float], dict[str, Any]
 
 
 def image_cost(runner: Runner, cfg: Config) -> dict[str, Any]:
-    """What the model costs for the first test image, at the size that the network sees of it."""
+    """What the model costs for the first test (or else training) image, at the size that the network sees."""
     model = bare_model(runner)
-    _, *size = runner.test_dataloader.dataset[0]['inputs'].shape
+    loader = runner.test_dataloader if runner.cfg.get('test_dataloader') else runner.train_dataloader
+    _, *size = loader.dataset[0]['inputs'].shape
     if hasattr(model.data_preprocessor, 'scaled_size'):
         size = model.data_preprocessor.scaled_size(*size)
     shape = (cfg.model.backbone.get('in_channels', 3), *size)
@@ -117,9 +121,9 @@ def _test_config(config: Path, folder: Path, painted: 'list[str]') -> Config:
     cfg = load_config(Namespace(
         config=config, work_dir=str(folder / 'test'), data_root=None, cfg_options=None))
     if cfg.get('test_dataloader') is None:
-        cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
+        cfg.test_dataloader, cfg.test_evaluator = cfg.get('val_dataloader'), cfg.get('val_evaluator')
         cfg.test_cfg = dict(type='TestLoop')
-    evaluator = cfg.test_evaluator
+    evaluator = cfg.test_evaluator or []
     cfg.test_evaluator = [*(evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]), dict(
         type='cmim_mm.ImageSums', out_file=str(folder / 'images.npz'), painted=painted)]
     return cfg

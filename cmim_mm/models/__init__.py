@@ -1,13 +1,13 @@
 from . import class_names  # noqa: F401
-from .any_size import DepthEstimator, EncoderDecoder
-from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG
+from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG, EfficientNetLite
 from .batch_norm import BatchNorm
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
 from .cmim import add_cmim
 from .contrast import contrast
 from .data_preprocessor import DenseDataPreProcessor
-from .heads import ClsHead, CMIMHead, DepthHead, LinearDepthHead
+from .dense import DepthEstimator, EncoderDecoder
+from .heads import ClsHead, CMIMHead, DepthHead, FeatureRegressionHead, LinearDepthHead
 from .latents import LatentSource, MovingAverage, SamePass, SecondView, Teacher
 from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
 from .memories import Bank, InBatch, Memory, Queue
@@ -18,7 +18,8 @@ from .tta import DepthTTAModel, SegTTAModel
 __all__ = [
     'Bank', 'BatchNorm', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
     'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
-    'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EncoderDecoder', 'FrozenTeacher', 'ImageClassifier',
-    'InBatch', 'LatentSource', 'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass',
-    'SecondView', 'SegTTAModel', 'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim', 'contrast',
+    'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EfficientNetLite', 'EncoderDecoder',
+    'FeatureRegressionHead', 'FrozenTeacher', 'ImageClassifier', 'InBatch', 'LatentSource',
+    'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass', 'SecondView', 'SegTTAModel',
+    'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim', 'contrast',
 ]

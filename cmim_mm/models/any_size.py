@@ -1,13 +1,10 @@
-"""mmsegmentation's models, for evaluation batches of images of any sizes."""
+"""Evaluation batches of images of any sizes."""
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Optional, Union
 
-import mmseg.models
 from mmseg.utils import SampleList
 from torch import Tensor
-
-from cmim_mm.registry import MODELS
 
 from .image_batch import stack_images
 
@@ -44,13 +41,3 @@ class AnySize:
             for i, result in zip(indices, found):
                 results[i] = result
         return results
-
-
-@MODELS.register_module()
-class EncoderDecoder(AnySize, mmseg.models.EncoderDecoder):
-    """Segmentation; arguments of mmsegmentation's ``EncoderDecoder``."""
-
-
-@MODELS.register_module()
-class DepthEstimator(AnySize, mmseg.models.DepthEstimator):
-    """Depth; arguments of mmsegmentation's ``DepthEstimator``."""

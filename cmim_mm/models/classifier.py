@@ -8,14 +8,12 @@ from torch import Tensor, nn
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
-from .features import Features
-from .latents import Teacher
 from .pretrained import PretrainedEncoder
-from .teacher import full_precision_twin
+from .taught import Taught
 
 
 @MODELS.register_module()
-class ImageClassifier(PretrainedEncoder, BaseModel):
+class ImageClassifier(Taught, PretrainedEncoder, BaseModel):
     """Backbone, neck, head, with mmsegmentation's names of the parts.
 
     What is written for the slots of a segmentor therefore fits a classifier, and a trained backbone
@@ -23,7 +21,8 @@ class ImageClassifier(PretrainedEncoder, BaseModel):
 
     Args:
         backbone: Config of the backbone; gives a tuple of feature maps.
-        decode_head: Config of the head, e.g. ``cmim_mm.ClsHead``.
+        decode_head: Config of the head, e.g. ``cmim_mm.ClsHead``; None for an encoder that is trained without
+            labels, by its auxiliary heads alone.
         neck: Config of what stands between them.
         auxiliary_head: Config, or list of configs, of heads that only add losses
             (``loss(feats, data_samples, train_cfg)``).
@@ -42,7 +41,7 @@ class ImageClassifier(PretrainedEncoder, BaseModel):
 
     def __init__(self,
                  backbone: dict,
-                 decode_head: dict,
+                 decode_head: Optional[dict],
                  neck: Optional[dict] = None,
                  auxiliary_head: Union[dict, Sequence[dict], None] = None,
                  teacher: Optional[dict] = None,
@@ -53,42 +52,28 @@ class ImageClassifier(PretrainedEncoder, BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = None if neck is None else MODELS.build(neck)
-        self.decode_head = MODELS.build(decode_head)
+        self.decode_head = None if decode_head is None else MODELS.build(decode_head)
         if isinstance(auxiliary_head, Sequence):
             self.auxiliary_head = nn.ModuleList(MODELS.build(head) for head in auxiliary_head)
         else:
             self.auxiliary_head = None if auxiliary_head is None else MODELS.build(auxiliary_head)
-        if teacher is not None:
-            twin = dict(type='cmim_mm.ImageClassifier', backbone=backbone, decode_head=decode_head, neck=neck)
-            teacher = MODELS.build({'model': full_precision_twin(twin), **teacher})
-        self.teacher = teacher
+        self.set_teacher(teacher, dict(
+            type='cmim_mm.ImageClassifier', backbone=backbone, decode_head=decode_head, neck=neck))
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
 
-    def init_weights(self) -> None:
-        """As in ``PretrainedEncoder``."""
-        readers = (getattr(m, 'source', None) for m in self.modules())
-        if self.teacher is not None and not (self.decode_head.needs_teacher
-                                             or any(isinstance(r, Teacher) for r in readers)):
-            raise ValueError('ImageClassifier: nothing reads model.teacher; set decode_head.distill=dict() '
-                             "or decode_head.labels='teacher', or contrast with it (CMIM's "
-                             "latent.type='Teacher')")
-        super().init_weights()
-
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Images (N, 3, H, W) -> feature maps of the neck, or of the backbone where there is none."""
+        if self.training and self.teacher is not None:
+            return self.taught_feat(inputs)
         feats = self.backbone(inputs)
-        taught = self.training and self.teacher is not None
-        if taught:
-            feats = Features.of(feats, feats, teacher=self.teacher(inputs))
-        if self.neck is None:
-            return feats
-        maps = self.neck(feats)
-        return Features.of(maps, maps, teacher=feats.teacher) if taught else maps
+        return feats if self.neck is None else self.neck(feats)
 
     def forward(self, inputs: Tensor, data_samples: Optional[list[ClsDataSample]] = None,
                 mode: str = 'tensor') -> Union[dict[str, Tensor], list[ClsDataSample], Tensor]:
         """In mode 'loss' the losses, in 'predict' the filled data samples, in 'tensor' logits (N, K).
+
+        Without a head, 'tensor' gives the feature maps.
 
         Raises:
             ValueError: An unknown mode.
@@ -98,13 +83,14 @@ class ImageClassifier(PretrainedEncoder, BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self.decode_head(self.extract_feat(inputs))
+            feats = self.extract_feat(inputs)
+            return feats if self.decode_head is None else self.decode_head(feats)
         raise ValueError(f"ImageClassifier: mode={mode!r}, expected 'loss', 'predict' or 'tensor'")
 
     def loss(self, inputs: Tensor, data_samples: list[ClsDataSample]) -> dict[str, Tensor]:
         """Losses of the head, and of the auxiliary heads under ``aux.`` (``aux_0.``, ... of a list)."""
         feats = self.extract_feat(inputs)
-        losses = dict(self.decode_head.loss(feats, data_samples, self.train_cfg))
+        losses = dict(self.decode_head.loss(feats, data_samples, self.train_cfg)) if self.decode_head else {}
         for prefix, head in self._auxiliary_heads().items():
             found = head.loss(feats, data_samples, self.train_cfg)
             losses.update({f'{prefix}.{name}': value for name, value in found.items()})

@@ -31,24 +31,28 @@ class DenseDataPreProcessor(SegDataPreProcessor):
 
     Args:
         input_scale: Factor between the pipeline's image size and what the network sees.
+        teacher_scale: The same factor for a teacher; its images then go along with a training batch as
+            ``teacher_inputs``. None: it sees what the network sees.
         size: Fixed (height, width) to pad to in training.
         size_divisor: Pads to a multiple in training.
         kwargs: As in ``SegDataPreProcessor``.
 
     Raises:
-        ValueError: ``input_scale`` is no positive number, or both ``size`` and ``size_divisor`` are given.
+        ValueError: A scale is no positive number, or both ``size`` and ``size_divisor`` are given.
     """
 
     def __init__(self,
                  *args,
                  input_scale: float = 1.0,
+                 teacher_scale: Optional[float] = None,
                  size: Optional[tuple] = None,
                  size_divisor: Optional[int] = None,
                  **kwargs) -> None:
-        if isinstance(input_scale, bool) or not isinstance(input_scale, (int, float)) \
-                or not 0 < input_scale < float('inf'):
-            raise ValueError('DenseDataPreProcessor: input_scale must be a positive number (0.5 halves '
-                             f'the height and the width that the network sees), got {input_scale!r}')
+        for name, scale in (('input_scale', input_scale), ('teacher_scale', teacher_scale)):
+            number = isinstance(scale, (int, float)) and not isinstance(scale, bool)
+            if not (number and 0 < scale < float('inf')) and (scale is not None or name == 'input_scale'):
+                raise ValueError(f'DenseDataPreProcessor: {name} must be a positive number (0.5 halves '
+                                 f'the height and the width that are seen), got {scale!r}')
         if size is not None and size_divisor is not None:
             raise ValueError(f'DenseDataPreProcessor: give size or size_divisor, not both (size={size}, '
                              f'size_divisor={size_divisor})')
@@ -56,10 +60,11 @@ class DenseDataPreProcessor(SegDataPreProcessor):
             size_divisor = 1
         super().__init__(*args, size=size, size_divisor=size_divisor, **kwargs)
         self.input_scale = input_scale
+        self.teacher_scale = teacher_scale
 
     def scaled_size(self, height: int, width: int) -> tuple[int, int]:
         """Size that the network sees of an image of (height, width), before padding."""
-        return max(round(height * self.input_scale), 1), max(round(width * self.input_scale), 1)
+        return _scaled_size((height, width), self.input_scale)
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
         """As in ``SegDataPreProcessor``: inputs (N, C, H, W) and their data samples, on the device.
@@ -68,7 +73,8 @@ class DenseDataPreProcessor(SegDataPreProcessor):
         (``cmim_mm.EncoderDecoder`` and ``cmim_mm.DepthEstimator`` take it).
         """
         data = self.cast_data(data)
-        images, samples = [self._to_network(image) for image in data['inputs']], data.get('data_samples')
+        images = [self._to_network(image, self.input_scale) for image in data['inputs']]
+        samples = data.get('data_samples')
         if not training:
             images = [self._pad(image, samples and samples[i]) for i, image in enumerate(images)]
             one_size = len({image.shape for image in images}) == 1
@@ -89,12 +95,24 @@ class DenseDataPreProcessor(SegDataPreProcessor):
         batch = stack_images(images)
         if self.batch_augments is not None:
             batch, samples = self.batch_augments(batch, samples)
-        return dict(inputs=batch, data_samples=samples)
+        found = dict(inputs=batch, data_samples=samples)
+        if self.teacher_scale is not None:
+            found['teacher_inputs'] = self._teacher_inputs(data['inputs'], batch)
+        return found
 
-    def _to_network(self, image: Tensor) -> Tensor:
+    def _teacher_inputs(self, images: Sequence[Tensor], batch: Tensor) -> Tensor:
+        """The training images (N, C, H, W) at the teacher's scale, of the scene that the network sees."""
+        sizes = {self.scaled_size(*image.shape[-2:]) for image in images}
+        if self.batch_augments is not None or sizes != {tuple(batch.shape[-2:])}:
+            raise ValueError('DenseDataPreProcessor: teacher_scale asks for training images of one size, '
+                             'without padding and batch augmentation, which the teacher does not see; crop '
+                             'them to one size, and leave out size and size_divisor')
+        return stack_images([self._to_network(image, self.teacher_scale) for image in images])
+
+    def _to_network(self, image: Tensor, scale: float) -> Tensor:
         """Resized, its channels in the network's order, normalized."""
-        if self.input_scale != 1:
-            image = self._resize(image, 'bilinear')
+        if scale != 1:
+            image = _resized(image, scale, 'bilinear')
         if self.channel_conversion and len(image) == 3:
             image = reverse_channels(image)
         return normalize(image, self.mean, self.std) if self._enable_normalize else image.float()
@@ -111,22 +129,27 @@ class DenseDataPreProcessor(SegDataPreProcessor):
             sample.set_metainfo(dict(img_padding_size=padding, pad_shape=image.shape[-2:]))
         return image
 
-    def _resize(self, image: Tensor, mode: str) -> Tensor:
-        """(C, H, W) of any type -> float (C, H', W')."""
-        align = False if mode == 'bilinear' else None
-        size = self.scaled_size(*image.shape[-2:])
-        return F.interpolate(stack_images([image]).float(), size, mode=mode, align_corners=align)[0]
-
     def _fitting_label(self, sample, key: str, image: Tensor) -> Tensor:
         value = getattr(sample, key).data
         if self.input_scale != 1:
-            value = self._resize(value, 'nearest-exact').to(value.dtype)
+            value = _resized(value, self.input_scale, 'nearest-exact').to(value.dtype)
         if value.shape[-2:] != image.shape[-2:]:
             raise ValueError(
                 f'DenseDataPreProcessor: {key} is {tuple(value.shape[-2:])} where its image is '
                 f'{tuple(image.shape[-2:])} ({sample.get("img_path", "image path unknown")}); a training '
                 'pipeline must resize and crop both alike')
         return value
+
+
+def _scaled_size(size: Sequence[int], scale: float) -> tuple[int, ...]:
+    return tuple(max(round(side * scale), 1) for side in size)
+
+
+def _resized(image: Tensor, scale: float, mode: str) -> Tensor:
+    """(C, H, W) of any type -> float (C, H', W')."""
+    align = False if mode == 'bilinear' else None
+    size = _scaled_size(image.shape[-2:], scale)
+    return F.interpolate(stack_images([image]).float(), size, mode=mode, align_corners=align)[0]
 
 
 def _multiple(size: Sequence[int], divisor: int) -> tuple[int, ...]:

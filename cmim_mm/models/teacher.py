@@ -8,6 +8,7 @@ from typing import Optional
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.registry import MODELS
@@ -50,8 +51,9 @@ def full_precision_twin(model: dict) -> dict:
     """
     binary = ('block', 'downsample', 'taps', 'init_cfg', 'frozen_stages', 'norm_eval')
     backbone = {key: value for key, value in model['backbone'].items() if key not in binary}
-    head = {key: value for key, value in model['decode_head'].items() if key not in ('distill', 'labels')}
-    twin = dict(type=model['type'], backbone=dict(backbone, binarizer=None), decode_head=head)
+    head = {key: value for key, value in (model['decode_head'] or {}).items()
+            if key not in ('distill', 'labels')}
+    twin = dict(type=model['type'], backbone=dict(backbone, binarizer=None), decode_head=head or None)
     return {**twin, **{key: model[key] for key in ('neck', 'test_cfg') if model.get(key)}}
 
 
@@ -68,29 +70,57 @@ class FrozenTeacher(nn.Module):
         model: Config of a whole model (classifier or segmentor) or of a backbone. In ``model.teacher`` it may
             be left out: the owner's full-precision twin.
         checkpoint: Path or address of its weights. A published ResNet is understood too, whose classifier
-            is ``fc``.
+            is ``fc``. None for a network that brings its own, such as ``cmim_mm.EfficientNetLite``.
         prefix: Of the model's keys in the checkpoint: 'backbone.' for a backbone out of a classifier.
         leave_out: Names (between dots, e.g. 'total_ops') of keys that the checkpoint may have beyond.
+        mean, std: Of the images that the network wants, RGB on the scale 0 to 255, where they are not its
+            owner's: [127] and [128] for ``cmim_mm.EfficientNetLite``.
+        input_scale: Factor by which it sees the images larger than it gets them (bilinear).
 
     Raises:
+        ValueError: ``mean`` without ``std``, or no checkpoint for a network that has no weights of its own.
         CheckpointError: In ``init_weights``: there is no such checkpoint, or it does not fit.
     """
 
-    def __init__(self, model: dict, checkpoint: str, prefix: Optional[str] = None,
-                 leave_out: Sequence[str] = ()) -> None:
+    def __init__(self, model: dict, checkpoint: Optional[str] = None, prefix: Optional[str] = None,
+                 leave_out: Sequence[str] = (), mean: Optional[Sequence[float]] = None,
+                 std: Optional[Sequence[float]] = None, input_scale: float = 1.0) -> None:
         super().__init__()
+        if (mean is None) != (std is None):
+            raise ValueError(f'FrozenTeacher: mean={mean}, std={std}; give both, or neither for the '
+                             "owner's")
         self.checkpoint = checkpoint
         self.prefix = prefix
         self.leave_out = leave_out
+        self.input_scale = input_scale
         self.loaded = False
+        self._norm = None if mean is None else (mean, std)
+        self._affine: Optional[tuple[Tensor, Tensor]] = None
         # In a tuple, where nn.Module does not look for submodules.
         self._held = (MODELS.build(model).requires_grad_(False), )
         self.model.eval()
+        if checkpoint is None and not getattr(self.model, 'pretrained', False):
+            raise ValueError(f'FrozenTeacher: {type(self.model).__name__} brings no weights of its own; set '
+                             'model.teacher.checkpoint=FILE')
 
     @property
     def model(self) -> nn.Module:
         """The model, always in eval mode."""
         return self._held[0]
+
+    def take_from(self, preprocessor: nn.Module) -> 'FrozenTeacher':
+        """Is told who normalizes the images, by ``mean`` and ``std``.
+
+        Raises:
+            ValueError: It has a normalization of its own, and the preprocessor has none.
+        """
+        if self._norm is not None:
+            if getattr(preprocessor, 'std', None) is None:
+                raise ValueError("FrozenTeacher: mean and std are set, but the model's data_preprocessor "
+                                 'does not normalize; give it a mean and a std')
+            mean, std = (torch.tensor(value).view(-1, 1, 1) for value in self._norm)
+            self._affine = preprocessor.std.cpu() / std, (preprocessor.mean.cpu() - mean) / std
+        return self
 
     def extract(self, inputs: Tensor) -> Sequence[Tensor]:
         """Images -> feature maps."""
@@ -100,6 +130,10 @@ class FrozenTeacher(nn.Module):
     def init_weights(self) -> None:
         """Loads the checkpoint, whole or not at all; only once."""
         if self.loaded:
+            return
+        if self.checkpoint is None:
+            self.model.init_weights()
+            self.loaded = True
             return
         if '://' not in self.checkpoint and not os.path.isfile(self.checkpoint):
             made_by = Path(self.checkpoint).parent.name or 'CONFIG'
@@ -126,6 +160,11 @@ class FrozenTeacher(nn.Module):
         if not self.loaded:
             raise RuntimeError('FrozenTeacher: it has no weights yet; call init_weights() of the model that '
                                'owns it, as Runner.train does')
+        if self._affine is not None:  # from the owner's normalization to its own
+            factor, shift = (value.to(inputs) for value in self._affine)
+            inputs = torch.addcmul(shift, inputs, factor)
+        if self.input_scale != 1:
+            inputs = F.interpolate(inputs, scale_factor=self.input_scale, mode='bilinear')
         return TeacherOutput(self.extract(inputs), getattr(self.model, 'decode_head', None))
 
     def _apply(self, fn, recurse: bool = True) -> 'FrozenTeacher':

@@ -17,7 +17,7 @@ from cmim_mm.models.teacher import full_precision_twin
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 NAMES = sorted(str(p.relative_to(CONFIGS)) for p in CONFIGS.rglob('*.py')
                if '_base_' not in p.parts and ('_cmim' in p.stem or p.stem.endswith('_distill')))
-ADDED = {'cmim', 'on', 'teacher', 'distill'}
+ADDED = {'cmim', 'on', 'teacher', 'teacher_scale', 'distill'}
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_only_adds_to_its_baseline(name):
     for key in plain.keys() - {'model'}:
         assert cfg[key] == plain[key], key
     teacher = cfg.model.get('teacher')
-    if teacher and '://' not in teacher.checkpoint:
+    if teacher and '://' not in teacher.get('checkpoint', '://'):
         folder, file = Path(teacher.checkpoint).parts[-2:]
         twin = Config.fromfile(CONFIGS / 'pretrain' / f'{folder}.py')
         assert file == f'iter_{twin.train_cfg.max_iters}.pth'

@@ -37,16 +37,15 @@ class MemoryFormatHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         model = bare_model(runner)
-        for parameter in model.parameters():
-            if parameter.dim() == 4:
-                parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
+        model.to(memory_format=self.memory_format)  # a teacher too, which is not among its parameters
         preprocessor = model.data_preprocessor
         if preprocessor not in self._converted:  # a Runner that trains, then tests, comes here twice
             self._converted.add(preprocessor)
             preprocessor.register_forward_hook(self._convert)
 
     def _convert(self, module: nn.Module, args: tuple, data: dict[str, Any]) -> dict[str, Any]:
-        images = data['inputs']
-        if isinstance(images, Tensor) and images.dim() == 4:
-            data['inputs'] = images.contiguous(memory_format=self.memory_format)
+        for key in ('inputs', 'teacher_inputs'):
+            images = data.get(key)
+            if isinstance(images, Tensor) and images.dim() == 4:
+                data[key] = images.contiguous(memory_format=self.memory_format)
         return data

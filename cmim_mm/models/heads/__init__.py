@@ -1,10 +1,11 @@
 from .cls_head import ClsHead
 from .cmim_head import CMIMHead
 from .depth_head import DepthHead
+from .feature_regression_head import FeatureRegressionHead
 from .linear_depth_head import LinearDepthHead
 from .seg_heads import ASPPHead, DepthwiseSeparableASPPHead, FCNHead, SegformerHead, UPerHead
 
 __all__ = [
     'ASPPHead', 'CMIMHead', 'ClsHead', 'DepthHead', 'DepthwiseSeparableASPPHead', 'FCNHead',
-    'LinearDepthHead', 'SegformerHead', 'UPerHead',
+    'FeatureRegressionHead', 'LinearDepthHead', 'SegformerHead', 'UPerHead',
 ]

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from cmim_mm.registry import MODELS
 
+from .seg_heads import teacher_logits
+
 
 @MODELS.register_module()
 class DepthHead(BaseDecodeHead):
@@ -31,6 +33,7 @@ class DepthHead(BaseDecodeHead):
         max_depth: Upper bound of the prediction, metres.
         dropout_ratio: Dropout before the last convolution.
         loss_decode: One loss or a list, each called as ``loss(pred, gt)`` with (N, 1, H, W) in metres.
+        distill: A further loss, of the prediction against the depth of the model's teacher.
         kwargs: ``conv_cfg``, ``norm_cfg``, ``act_cfg``, ``align_corners``, ``init_cfg`` as in mmseg's
             heads. With a binary ``conv_cfg`` set ``act_cfg=dict(type='PReLU')``: behind a ReLU every
             binary input is +1.
@@ -49,6 +52,7 @@ class DepthHead(BaseDecodeHead):
                  max_depth: float = 10.0,
                  dropout_ratio: float = 0.0,
                  loss_decode: dict = dict(type='cmim_mm.SiLogLoss'),  # noqa: B006
+                 distill: Optional[dict] = None,
                  **kwargs) -> None:
         in_index = list(range(len(in_channels))) if in_index is None else in_index
         if len(in_index) != len(in_channels):
@@ -62,6 +66,7 @@ class DepthHead(BaseDecodeHead):
             in_channels, channels, num_classes=1, threshold=0.0, in_index=in_index,
             input_transform='multiple_select', dropout_ratio=dropout_ratio, loss_decode=loss_decode,
             **kwargs)
+        self.distill = None if distill is None else MODELS.build(distill)
         self.min_depth = min_depth
         self.max_depth = max_depth
         cfg = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg)
@@ -80,6 +85,21 @@ class DepthHead(BaseDecodeHead):
         out = [conv(x) for conv, x in zip(self.fpn_convs, levels)]
         logit = self.cls_seg(sum(self._resize(x, out[0]) for x in out))
         return self.min_depth + (self.max_depth - self.min_depth) * torch.sigmoid(logit.float())
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the loss asks for a teacher's depth."""
+        return self.distill is not None
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
+             train_cfg: dict) -> dict[str, Tensor]:
+        """The losses of feature maps (N, C_i, H_i, W_i)."""
+        depth = self(inputs)
+        losses = self.loss_by_feat(depth, batch_data_samples)
+        if self.distill is not None:
+            taught = self._resize(teacher_logits(inputs, depth).float(), depth)
+            losses['loss_distill'] = self.distill(depth, taught)
+        return losses
 
     def loss_by_feat(self, pred_depth: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of the prediction, resized to the ground truth, by the losses' names."""

@@ -31,6 +31,7 @@ class LinearDepthHead(DepthHead):
         BaseDecodeHead.__init__(
             self, in_channels, sum(in_channels), num_classes=1, threshold=0.0, in_index=in_index,
             input_transform='resize_concat', dropout_ratio=0.0, loss_decode=loss_decode, **kwargs)
+        self.distill = None
         self.min_depth, self.max_depth = min_depth, max_depth
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:

@@ -1,5 +1,6 @@
 """mmsegmentation's heads with a loss at the labels' size that costs less than the backbone."""
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from mmseg.models import decode_heads, losses
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from cmim_mm.registry import MODELS
 
+from ..losses import Distillation
 from ..losses.label_size import upsampled_cross_entropy
 
 
@@ -19,7 +21,30 @@ class LabelSizeLoss:
     That is upsampling, cross-entropy and the accuracy's topk of a whole batch. The values are mmseg's, in
     float32 also under mixed precision; in ``acc_seg`` a tie counts as right. Other losses than one plain
     ``CrossEntropyLoss`` (class weights, sigmoid, several losses), pixel samplers and compilers get mmseg's.
+
+    Args:
+        distill: ``dict(temperature=T, weight=w)`` adds :class:`~cmim_mm.models.losses.Distillation` of the
+            teacher's logits at each position of the head's; the model needs a teacher of the same classes.
+        kwargs: As in mmseg.
     """
+
+    def __init__(self, *args, distill: Optional[dict] = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.distill = None if distill is None else Distillation(**distill)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the loss asks for a teacher's logits."""
+        return self.distill is not None
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
+             train_cfg: dict) -> dict[str, Tensor]:
+        """The losses of feature maps (N, C_i, H_i, W_i)."""
+        logits = self(inputs)
+        losses = self.loss_by_feat(logits, batch_data_samples)
+        if self.distill is not None:
+            losses['loss_distill'] = self.distill(logits, teacher_logits(inputs, logits))
+        return losses
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """The loss by its name and ``acc_seg`` in percent, of logits (N, K, h, w)."""
@@ -33,6 +58,22 @@ class LabelSizeLoss:
         eps = torch.finfo(torch.float32).eps  # of a batch without labels too
         return {loss.loss_name: loss.loss_weight * total / (count + eps),
                 'acc_seg': 100 * (correct + eps) / (labelled + eps)}
+
+
+def teacher_logits(feats: Sequence[Tensor], logits: Tensor) -> Tensor:
+    """What the teacher that ran on this batch gives in place of logits (N, K, h, w).
+
+    Raises:
+        ValueError: None ran, or it has other classes.
+    """
+    if getattr(feats, 'teacher', None) is None:
+        raise ValueError('distill needs a teacher, but none ran: set model.teacher=dict(checkpoint=FILE) '
+                         "of a 'cmim_mm.EncoderDecoder' or 'cmim_mm.DepthEstimator'")
+    taught = feats.teacher.logits
+    if taught.shape[1] != logits.shape[1]:
+        raise ValueError(f'distill: the teacher has {taught.shape[1]} classes, the model {logits.shape[1]}; '
+                         'train the teacher on the same classes')
+    return taught
 
 
 def _is_plain(loss: object) -> bool:

@@ -31,10 +31,12 @@ class LatentSource(BaseModule):
 
     Attributes:
         moves: Whether a position of the latent side shows another thing than the same one of the binary side.
+        needs_teacher: Whether it reads the model's teacher.
         binary_channels: C_B of each tap.
         latent_channels: C_F of each tap.
     """
     moves: bool = False
+    needs_teacher: bool = False
 
     def __init__(self, in_channels: Sequence[int]) -> None:
         super().__init__()

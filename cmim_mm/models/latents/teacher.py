@@ -29,6 +29,8 @@ class Teacher(LatentSource):
         ValueError: There is no teacher, or not one of its maps for each of ``in_channels``.
     """
 
+    needs_teacher = True
+
     def __init__(self, in_channels: Sequence[int], indices: Sequence[int] = (-1, ),
                  features: Optional[Sequence[int]] = None,
                  teacher: Union[FrozenTeacher, dict, None] = None) -> None:

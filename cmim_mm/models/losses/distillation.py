@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class Distillation(nn.Module):
-    r""":math:`w\,T^2\,\mathrm{KL}(p^{t}_T \,\|\, p^{s}_T)`, the mean over the images.
+    r""":math:`w\,T^2\,\mathrm{KL}(p^{t}_T \,\|\, p^{s}_T)`, the mean over the images and their positions.
 
     :math:`p_T` is the softmax of the logits divided by T, of the teacher (t) and the student (s). The
     factor T^2 keeps the gradient's size at any T.
@@ -27,7 +27,12 @@ class Distillation(nn.Module):
         self.weight = weight
 
     def forward(self, logits: Tensor, teacher: Tensor) -> Tensor:
-        """Logits of the student and of the teacher, (N, K) each, in float32."""
+        """Logits of the student and of the teacher, (N, K) or (N, K, h, w).
+
+        A teacher's map of another size is resized bilinearly.
+        """
+        if logits.shape[2:] != teacher.shape[2:]:
+            teacher = F.interpolate(teacher.float(), logits.shape[2:], mode='bilinear', align_corners=False)
         student, teacher = (F.log_softmax(x.float() / self.temperature, 1) for x in (logits, teacher))
-        divergence = F.kl_div(student, teacher, reduction='batchmean', log_target=True)
+        divergence = F.kl_div(student, teacher, reduction='none', log_target=True).sum(1).mean()
         return self.weight * self.temperature**2 * divergence

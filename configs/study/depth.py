@@ -1,0 +1,27 @@
+# NYUD-v2 depth at the study's size: 12,000 training images of 240x320, of which the network sees half.
+_base_ = [
+    '../_base_/models/bnn_r18_depth.py',
+    '../_base_/datasets/nyud_depth.py',
+    '../_base_/schedules/schedule_20k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(data_preprocessor=dict(input_scale=0.5))
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='cmim_mm.LoadNYUDDepth'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='cmim_mm.PackDenseInputs'),
+]
+optim_wrapper = dict(type='cmim_mm.CPUAmpOptimWrapper')
+train_dataloader = dict(
+    batch_size=12, num_workers=0, persistent_workers=False,
+    dataset=dict(dataset=dict(pipeline=train_pipeline)))
+val_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=1000, val_interval=1000, val_begin=1001)  # tested once, at the end
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=50, end=1000),
+]
+default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1))
