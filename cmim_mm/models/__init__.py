@@ -1,5 +1,5 @@
 from . import class_names  # noqa: F401
-from .backbones import BinaryMobileNet, BinaryResNet, BinaryVGG, EfficientNetLite
+from .backbones import BinaryCNV, BinaryMobileNet, BinaryResNet, BinaryVGG, EfficientNetLite
 from .batch_norm import BatchNorm
 from .classifier import ImageClassifier
 from .cls_data_preprocessor import ClsDataPreProcessor
@@ -16,7 +16,7 @@ from .teacher import FrozenTeacher
 from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
-    'Bank', 'BatchNorm', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
+    'Bank', 'BatchNorm', 'BinaryCNV', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
     'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
     'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EfficientNetLite', 'EncoderDecoder',
     'FeatureRegressionHead', 'FrozenTeacher', 'ImageClassifier', 'InBatch', 'LatentSource',

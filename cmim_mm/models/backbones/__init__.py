@@ -1,6 +1,7 @@
+from .cnv import BinaryCNV
 from .efficientnet_lite import EfficientNetLite
 from .mobilenet import BinaryMobileNet
 from .resnet import BinaryResNet
 from .vgg import BinaryVGG
 
-__all__ = ['BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'EfficientNetLite']
+__all__ = ['BinaryCNV', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'EfficientNetLite']

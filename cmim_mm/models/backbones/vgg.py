@@ -23,15 +23,15 @@ class VGGLayer(BaseModule):
     """y = act(bn1(pool(conv1(x)))), with or without the 2x2 max pool."""
 
     def __init__(self, in_channels: int, channels: int, conv: Callable[..., nn.Module], norm_cfg: dict,
-                 act: nn.Module, pool: bool) -> None:
+                 act: nn.Module, pool: bool, kernel_size: int = 3, padding: int = 1) -> None:
         super().__init__()
-        self.conv1 = conv(in_channels, channels, 3, padding=1, bias=False)
+        self.conv1 = conv(in_channels, channels, kernel_size, padding=padding, bias=False)
         self.pool = MaxPool2d(2, ceil_mode=True) if pool else nn.Identity()
         self.bn1 = build_norm_layer(norm_cfg, channels)[1]
         self.nonlinear = act
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) -> (N, channels, H, W), or half the size rounded up."""
+        """(N, in_channels, H, W) -> (N, channels, H, W), or half the size rounded up (kernel 3)."""
         return self.nonlinear(self.bn1(self.pool(self.conv1(x))))
 
 

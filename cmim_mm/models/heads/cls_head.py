@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.registry import MODELS
 from cmim_mm.structures import ClsDataSample
 
@@ -34,6 +35,7 @@ class ClsHead(BaseModule):
         labels: 'data', or 'teacher' (the model needs one).
         distill: ``dict(temperature=T, weight=w)`` adds w T^2 KL(teacher || student) of the softmax at
             temperature T (Hinton et al., arXiv 1503.02531); the model needs a teacher.
+        binarizer: Name or config of one that makes the linear layer 1-bit; None leaves it in full precision.
         loss_weight: Factor of the cross-entropy.
         init_cfg: As in MMEngine's ``BaseModule``.
 
@@ -50,6 +52,7 @@ class ClsHead(BaseModule):
                  label_smoothing: float = 0.0,
                  labels: str = 'data',
                  distill: Optional[dict] = None,
+                 binarizer: Union[str, dict, None] = None,
                  loss_weight: float = 1.0,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
@@ -67,7 +70,8 @@ class ClsHead(BaseModule):
         self.pool_size = pool_size
         width = in_channels * pool_size**2
         self.norm = BatchNorm1d(width) if with_norm else nn.Identity()
-        self.fc = nn.Linear(width, num_classes)
+        self.fc = nn.Linear(width, num_classes) if binarizer is None else \
+            BinaryConv2d(width, num_classes, 1, binarizer=binarizer)
 
     def forward(self, feats: Union[Tensor, Sequence[Tensor]]) -> Tensor:
         """Feature maps, the chosen one (N, C, H, W), -> logits (N, K)."""
@@ -75,7 +79,8 @@ class ClsHead(BaseModule):
         if feature.shape[1] != self.in_channels:
             raise ValueError(f'ClsHead: in_channels={self.in_channels}, but feature map {self.in_index} has '
                              f'{feature.shape[1]} channels; set in_channels to it')
-        return self.fc(self.norm(F.adaptive_avg_pool2d(feature, self.pool_size).flatten(1)))
+        x = self.norm(F.adaptive_avg_pool2d(feature, self.pool_size).flatten(1))
+        return self.fc(x) if isinstance(self.fc, nn.Linear) else self.fc(x[..., None, None]).flatten(1)
 
     def loss(self, feats: Sequence[Tensor], data_samples: Sequence[ClsDataSample],
              train_cfg: Optional[dict] = None) -> dict[str, Tensor]:
