@@ -217,16 +217,17 @@ def check_epochs_agree_between_copies(name):
 
 def check_compile(name):
     torch._dynamo.reset()
-    conv = build(name)
+    # As in training: the channels last.
+    conv, x = build(name).to(memory_format=torch.channels_last), inputs().to(memory_format=torch.channels_last)
     compiled = torch.compile(conv, backend='aot_eager', fullgraph=True)
-    expected = gradients(conv, inputs())
+    expected = gradients(conv, x)
     # Restored on exit; a second compilation of the same graph would raise.
     with torch._dynamo.config.patch(error_on_recompile=True):
-        found = gradients(compiled, inputs())
+        found = gradients(compiled, x)
         assert_same({key.replace('_orig_mod.', ''): value for key, value in found.items()}, expected)
         set_progress(compiled, 0.9)
-        found = gradients(compiled, inputs())
-    expected = gradients(conv, inputs())
+        found = gradients(compiled, x)
+    expected = gradients(conv, x)
     assert_same({key.replace('_orig_mod.', ''): value for key, value in found.items()}, expected)
     torch._dynamo.reset()
 
