@@ -26,7 +26,7 @@ def at_least(x: Tensor, threshold: Union[Tensor, float]) -> Tensor:
 
 
 def reused(tensor: Tensor) -> Optional[Tensor]:
-    """What to give as ``out``: nothing under a compiler, which plans memory itself and stops at most of them."""
+    """What to give as ``out``: nothing under a compiler, which plans memory itself and takes few others."""
     return None if torch.compiler.is_compiling() else tensor
 
 

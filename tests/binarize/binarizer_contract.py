@@ -218,7 +218,7 @@ def check_epochs_agree_between_copies(name):
 def check_compile(name):
     torch._dynamo.reset()
     # As in training: the channels last.
-    conv, x = build(name).to(memory_format=torch.channels_last), inputs().to(memory_format=torch.channels_last)
+    conv, x = (part.to(memory_format=torch.channels_last) for part in (build(name), inputs()))
     compiled = torch.compile(conv, backend='aot_eager', fullgraph=True)
     expected = gradients(conv, x)
     # Restored on exit; a second compilation of the same graph would raise.
