@@ -29,13 +29,15 @@ from cmim_mm.engine.distributed import setup_launcher
 from cmim_mm.engine.hooks import ConsoleProgressHook, NonFiniteError
 from cmim_mm.engine.machine_errors import machine_problem
 from cmim_mm.engine.schedule import ScheduleError
+from cmim_mm.models.batch_norm import OneValueError
 
 
 class ToolError(Exception):
     """A mistake of the user; the message says which and what to do."""
 
 
-EXPECTED = (ToolError, DataError, CheckpointError, NonFiniteError, ScheduleError, FileNotFoundError)
+EXPECTED = (ToolError, DataError, CheckpointError, NonFiniteError, OneValueError, ScheduleError,
+            FileNotFoundError)
 #: What a file system may answer to a user, and what to do about it.
 FILE_ERRORS = {
     errno.EEXIST: 'A file is where a folder is needed: move it away, or name another folder',
