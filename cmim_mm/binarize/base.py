@@ -102,11 +102,6 @@ class Binarizer(nn.Module):
         """What each output channel is multiplied by, its bias included, (O, 1, 1); None for 1."""
         return None
 
-    def scale_output(self, y: Tensor) -> Tensor:
-        """A convolution's output times :meth:`output_scale`, (N, O, H', W')."""
-        scale = self.output_scale()
-        return y if scale is None else y * scale.to(y.dtype)
-
     def start_epoch(self, weight: Tensor) -> None:
         """What the method does once an epoch of training; changes its own buffers only."""
 

@@ -4,7 +4,7 @@ A pass costs what the memory's bandwidth costs, so the functions work in place o
 they stay in the tensor's dtype, because on a CPU kernels with a bool operand are ten times slower.
 """
 import math
-from typing import Union
+from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -22,7 +22,12 @@ def at_least(x: Tensor, threshold: Union[Tensor, float]) -> Tensor:
         threshold = round_up(torch.as_tensor(threshold, device=x.device), x.dtype)
     elif isinstance(threshold, Tensor):
         threshold = threshold.detach()
-    return torch.ge(x, threshold, out=torch.empty_like(x))
+    return torch.ge(x, threshold, out=reused(torch.empty_like(x))).to(x.dtype)
+
+
+def reused(tensor: Tensor) -> Optional[Tensor]:
+    """What to give as ``out``: nothing under a compiler, which plans memory itself and takes few others."""
+    return None if torch.compiler.is_compiling() else tensor
 
 
 def round_up(value: Tensor, dtype: torch.dtype) -> Tensor:
@@ -40,7 +45,7 @@ def round_up(value: Tensor, dtype: torch.dtype) -> Tensor:
 def sign(x: Tensor, threshold: Union[Tensor, float] = 0.0) -> Tensor:
     """b(x - threshold) without a gradient: +1 where x >= threshold (-0.0 equals 0), else -1."""
     upper = at_least(x, threshold)
-    return torch.add(-1, upper, alpha=2, out=upper)
+    return torch.add(-1, upper, alpha=2, out=reused(upper))
 
 
 def between(grad: Tensor, x: Tensor, low: float, high: float) -> Tensor:

@@ -7,7 +7,7 @@ from torch.autograd import Function
 
 from ..registry import BINARIZERS
 from .base import ActivationForm, OutputScale, WeightForm
-from .elementwise import at_least_float32, sign, triangle_slope
+from .elementwise import at_least_float32, reused, sign, triangle_slope
 from .functions import check_sharpness, ede_schedule
 from .standardize import AXES, EPS, degrees, deviation, standardize, statistics, statistics_gradient
 
@@ -43,7 +43,7 @@ class _StandardizedTriangle(Function):
         grad = triangle_slope(centred, t / std, 1.0).mul_(grad)
         gradient = grad * centred
         by_std = gradient.sum(AXES, keepdim=True) * (std > EPS) / (std.square() * degrees(x))
-        torch.addcmul(grad, centred, by_std, value=-1, out=gradient)
+        gradient = torch.addcmul(grad, centred, by_std, value=-1, out=reused(gradient))
         return gradient.sub_(grad.mean(AXES, keepdim=True)).to(x.dtype), None
 
 

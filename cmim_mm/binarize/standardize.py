@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from .elementwise import at_least_float32
+from .elementwise import at_least_float32, reused
 
 #: The axes of a filter, or of an image.
 AXES = (1, 2, 3)
@@ -54,7 +54,7 @@ def statistics_gradient(v: Tensor, std: Tensor, grad: Tensor, grad_mean: Union[T
     gradient = grad * v
     by_std = (grad_std * std - gradient.sum(AXES, keepdim=True)) * (std > floor) / degrees(v, unbiased)
     by_mean = grad_mean * std / degrees(v, unbiased=False) - grad.mean(AXES, keepdim=True)
-    torch.addcmul(grad, v, by_std, out=gradient)
+    gradient = torch.addcmul(grad, v, by_std, out=reused(gradient))
     return gradient.add_(by_mean).div_(std)
 
 

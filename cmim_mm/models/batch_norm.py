@@ -1,8 +1,25 @@
-"""Batch norm for heads that pool an image to one value a channel."""
+"""Batch norms and one value a channel: heads that pool an image to it, backbones that come down to it."""
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmim_mm.registry import MODELS
+
+#: How torch's batch norms refuse a training batch with one value a channel.
+REFUSAL = 'Expected more than 1 value per channel when training'
+
+
+class OneValueError(ValueError):
+    """A training batch comes down to one value a channel inside a backbone; says where and what to do."""
+
+    def __init__(self, backbone: str, stage: str, image: Sequence[int]) -> None:
+        height, width = image[-2:]
+        super().__init__(
+            f'{backbone}: {stage} makes one value a channel of the single image of {height}x{width} in this '
+            'batch, and one value has no variance for a batch norm to train on. Take larger images, or two '
+            'or more in a batch (train_dataloader.batch_size, and fewer train_cfg.micro_batches), or '
+            'backbone.norm_eval=True')
 
 
 class _OfOneValue:

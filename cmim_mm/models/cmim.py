@@ -12,7 +12,7 @@ from .features import Tap, find_taps, map_channels
 from .heads import CMIMHead
 from .hidden_prefix import hide_prefix
 from .necks import ContrastiveMINeck
-from .teacher import full_precision_twin
+from .teacher import teacher_config
 
 
 @MODELS.register_module(name='CMIM')
@@ -37,14 +37,13 @@ def build_with_cmim(on: str, cmim: Optional[dict] = None, teacher: Optional[dict
     cmim = dict(cmim or {})
     cfg = dict(type=on, **model)
     if teacher is not None:
-        teacher = {'type': 'cmim_mm.FrozenTeacher', 'model': full_precision_twin(cfg), **teacher}
         with MODELS.switch_scope_and_registry(None) as registry:
             has_slot = 'teacher' in inspect.signature(registry.get(on)).parameters
         if has_slot:
             cfg['teacher'] = teacher
         elif _latent_type(cmim.get('neck')) == 'Teacher':
             neck = cmim['neck']
-            cmim['neck'] = dict(neck, latent=dict(neck['latent'], teacher=teacher))
+            cmim['neck'] = dict(neck, latent=dict(neck['latent'], teacher=teacher_config(teacher, cfg)))
         else:
             raise ValueError(f"cmim_mm.CMIM: nothing reads model.teacher; '{on}' has no teacher of its own, "
                              "so contrast with it: cmim.neck.latent.type='Teacher'")

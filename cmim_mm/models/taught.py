@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from cmim_mm.registry import MODELS
 
 from .features import Features
-from .teacher import FrozenTeacher, full_precision_twin
+from .teacher import FrozenTeacher, teacher_config
 
 
 class Taught:
@@ -22,9 +22,7 @@ class Taught:
     def set_teacher(self, teacher: Optional[dict], model: dict) -> None:
         """Builds the teacher; without a ``model`` it is the full-precision twin of ``model``."""
         if teacher is not None:
-            if 'model' not in teacher:
-                teacher = dict(teacher, model=full_precision_twin(model))
-            teacher = MODELS.build({'type': 'cmim_mm.FrozenTeacher', **teacher})
+            teacher = MODELS.build(teacher_config(teacher, model))
             teacher.take_from(self.data_preprocessor)
         self.teacher = teacher
 

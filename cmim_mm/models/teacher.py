@@ -57,6 +57,17 @@ def full_precision_twin(model: dict) -> dict:
     return {**twin, **{key: model[key] for key in ('neck', 'test_cfg') if model.get(key)}}
 
 
+def teacher_config(teacher: dict, model: dict) -> dict:
+    """A ``model.teacher`` with what it may leave out: its type, and its ``model``, the twin of its owner's.
+
+    Args:
+        teacher: As in a config.
+        model: Its owner's config.
+    """
+    twin = {} if 'model' in teacher else {'model': full_precision_twin(model)}
+    return {'type': 'cmim_mm.FrozenTeacher', **twin, **teacher}
+
+
 @MODELS.register_module()
 class FrozenTeacher(nn.Module):
     """Holds a trained model in eval mode, out of sight of the optimizer and of checkpoints.

@@ -2,8 +2,9 @@
 import pytest
 import torch
 from torch.autograd import gradcheck
+from torch.nn import functional as F
 
-from cmim_mm.binarize.base import OutputScale
+from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.binarize.elementwise import sign, within
 from cmim_mm.binarize.standardize import standardize, statistics
 
@@ -29,12 +30,14 @@ def test_statistics():
 
 @pytest.mark.parametrize('alpha', [0.3, -2.0, 0.0])
 def test_output_scale_gradients(alpha):
-    layer = OutputScale(1, (1, 1, 3, 3))
-    layer.alpha.data.fill_(alpha)
-    y, g = torch.randn(2, 1, 4, 4).requires_grad_(), torch.randn(2, 1, 4, 4)
-    layer.scale_output(y).backward(g)
-    torch.testing.assert_close(layer.alpha.grad, (g * y).sum().view(1, 1, 1))
-    torch.testing.assert_close(y.grad, g * alpha)
+    conv = BinaryConv2d(2, 1, 3, binarizer='ReCU')
+    conv.binarizer.alpha.data.fill_(alpha)
+    x, g = torch.randn(2, 2, 6, 6), torch.randn(2, 1, 4, 4)
+    y = F.conv2d(conv.binary_input(x), conv.binary_weight()).detach()
+    found = conv(x)
+    found.backward(g)
+    torch.testing.assert_close(found, alpha * y)
+    torch.testing.assert_close(conv.binarizer.alpha.grad, (g * y).sum().view(1, 1, 1))
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])

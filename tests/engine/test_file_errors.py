@@ -10,6 +10,7 @@ from tiny_run import build, config
 from cmim_mm.atomic import PARTIAL, write_atomically
 from cmim_mm.checkpoint import CheckpointError, load_checkpoint_file
 from cmim_mm.engine import cli
+from cmim_mm.engine.failure import FILE_ERRORS
 
 
 def end_of(function, capsys):
@@ -36,14 +37,14 @@ def test_a_work_dir_without_permission(tmp_path, capsys, monkeypatch):
     assert err == f'error: {named}. Get it, or name another folder\n'
 
 
-@pytest.mark.parametrize('code', sorted(cli.FILE_ERRORS))
+@pytest.mark.parametrize('code', sorted(FILE_ERRORS))
 def test_each_refusal_is_one_line(code, capsys):
     def fail():
         raise OSError(code, os.strerror(code), 'some/file')
 
     status, err = end_of(fail, capsys)
     assert status == 1 and err.startswith('error: some/file: ') and err.count('\n') == 1
-    assert cli.FILE_ERRORS[code] in err
+    assert FILE_ERRORS[code] in err
 
 
 def test_other_errors_of_the_system_keep_their_traceback():

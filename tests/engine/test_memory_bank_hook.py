@@ -130,7 +130,7 @@ def test_identities_must_be_unique(tmp_path):
 
 
 def test_without_the_hook_a_bank_says_so(tmp_path):
-    with pytest.raises(RuntimeError, match='no rows yet.*MemoryBankHook'):
+    with pytest.raises(RuntimeError, match='no rows yet.*Runner'):
         runner = build(tmp_path, 1, hooks=())
         runner._hooks = [hook for hook in runner.hooks if not isinstance(hook, MemoryBankHook)]
         runner.train()

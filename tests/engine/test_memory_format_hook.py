@@ -1,11 +1,14 @@
 """MemoryFormatHook: every map and weight in one format, values as before, exact in itself."""
 import io
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from formats import FORMS, build, forward_backward
+from mmengine.optim import OptimWrapper
+from torch import nn
 from two_ranks import run_two_ranks
 
 from cmim_mm.engine import MemoryFormatHook
@@ -94,6 +97,40 @@ def test_a_runner_that_trains_and_tests_converts_once():
     weights = [p for p in model.parameters() if p.dim() == 4]
     assert len(weights) > 20
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
+
+
+@pytest.mark.parametrize('kind', ['Adam', 'AdamW', 'SGD'])
+@pytest.mark.parametrize('memory_format', ['channels_last', 'contiguous'])
+def test_a_training_goes_on_in_the_other_format(kind, memory_format):
+    """Fused optimizers on a CPU take moments as they lie in memory."""
+    arguments = dict(lr=1e-2, fused=True, **(dict(momentum=0.9) if kind == 'SGD' else {}))
+
+    def start(memory_format):
+        model = nn.Module()
+        model.conv, model.data_preprocessor = nn.Conv2d(6, 8, 3), nn.Identity()
+        optimizer = getattr(torch.optim, kind)(model.parameters(), **arguments)
+        runner = SimpleNamespace(model=model, optim_wrapper=OptimWrapper(optimizer))
+        hook = MemoryFormatHook(memory_format)
+        hook.before_run(runner)
+        return runner, hook
+
+    def steps(runner, seeds):
+        for seed in seeds:
+            runner.optim_wrapper.zero_grad()
+            x = torch.randn(2, 6, 5, 5, generator=torch.Generator().manual_seed(seed))
+            runner.model.conv(x).square().sum().backward()
+            runner.optim_wrapper.step()
+
+    torch.manual_seed(0)
+    first, _ = start(memory_format)
+    steps(first, (1, 2))
+    resumed, hook = start('contiguous' if memory_format == 'channels_last' else 'channels_last')
+    resumed.model.load_state_dict(first.model.state_dict())
+    resumed.optim_wrapper.load_state_dict(deepcopy(first.optim_wrapper.state_dict()))
+    hook.before_train(resumed)
+    for runner in (first, resumed):
+        steps(runner, (3, 4))
+    torch.testing.assert_close(resumed.model.conv.weight, first.model.conv.weight)
 
 
 def test_an_unknown_format_is_named():

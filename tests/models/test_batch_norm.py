@@ -7,7 +7,9 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from cmim_mm.engine.cli import expected_message
 from cmim_mm.models import BatchNorm, ClsHead
+from cmim_mm.models.batch_norm import OneValueError
 from cmim_mm.structures import ClsDataSample
 
 
@@ -38,6 +40,20 @@ def test_a_classifier_trains_on_one_image():
     loss = head.loss((torch.randn(1, 4, 2, 2), ), samples)['loss_cls']
     loss.backward()
     assert loss.isfinite() and head.fc.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('name, arguments', [
+    ('BinaryResNet', dict(depth=18)), ('BinaryResNet', dict(depth=18, binarizer=None)),
+    ('BinaryMobileNet', {})])
+def test_a_backbone_says_what_is_too_small(name, arguments):
+    model = MODELS.build(dict(type=f'cmim_mm.{name}', **arguments)).train()
+    image = torch.randn(1, 3, 32, 32)
+    with pytest.raises(OneValueError, match=rf'{name}: layer\d .* 32x32 .*batch_size.*norm_eval') as found:
+        model(image)
+    assert expected_message(found.value) == str(found.value)
+    assert model(torch.cat([image, image]))[-1].shape[2:] == (1, 1)
+    model.norm_eval = True
+    assert model.train()(image)[-1].isfinite().all()
 
 
 @pytest.mark.parametrize('head', ['fcn', 'aspp', 'deeplabv3plus', 'segformer', 'upernet', 'depth'])

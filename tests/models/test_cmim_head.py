@@ -61,7 +61,7 @@ def test_bad_schedules_are_named(schedule, message):
 def test_without_anything_that_sets_the_progress_it_refuses():
     model = build()
     model.auxiliary_head.progress.fill_(-1)
-    with pytest.raises(RuntimeError, match='BinarizationProgressHook'):
+    with pytest.raises(RuntimeError, match='how far training is.*set_progress'):
         step(model)
     assert 'auxiliary_head.progress' not in model.state_dict()  # so a resumed run is told anew
 

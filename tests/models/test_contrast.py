@@ -163,7 +163,7 @@ def test_class_positives_are_the_next_of_the_class():
 
 def test_an_image_beyond_the_bank_is_named():
     bank, z = Bank(DIM), F.normalize(torch.randn(2, DIM), dim=1)
-    with pytest.raises(RuntimeError, match=r'no rows yet.*MemoryBankHook.*allocate\(len\(dataset\)\)'):
+    with pytest.raises(RuntimeError, match=r'no rows yet.*Runner.*allocate\(len\(dataset\)\)'):
         contrast(CMIMLoss(), bank, z, z, torch.tensor([0, 1]))
     bank.allocate(5)
     with pytest.raises(ValueError, match='5 rows.*images 2 to 5.*sample_idx must count'):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from cmim_mm.registry import HOOKS
 
 from ..bare_model import bare_model
+from ..schedule import optim_wrappers
 
 FORMATS = dict(channels_last=torch.channels_last, contiguous=torch.contiguous_format)
 
@@ -42,6 +43,18 @@ class MemoryFormatHook(Hook):
         if preprocessor not in self._converted:  # a Runner that trains, then tests, comes here twice
             self._converted.add(preprocessor)
             preprocessor.register_forward_hook(self._convert)
+
+    def before_train(self, runner: Runner) -> None:
+        """A resumed optimizer's moments follow the weights, whatever format they were saved in.
+
+        Fused optimizers take gradients and moments as they lie in memory: in another format than the
+        weight's, each number would meet another weight's, without an error.
+        """
+        for wrapper in optim_wrappers(runner).values():
+            for parameter, state in wrapper.optimizer.state.items():
+                for key, value in state.items():
+                    if isinstance(value, Tensor) and value.dim() == 4 and value.shape == parameter.shape:
+                        state[key] = value.contiguous(memory_format=self.memory_format)
 
     def _convert(self, module: nn.Module, args: tuple, data: dict[str, Any]) -> dict[str, Any]:
         for key in ('inputs', 'teacher_inputs'):

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from cmim_mm.binarize import get_binarizer
 
+from ..batch_norm import REFUSAL, OneValueError
 from ..features import Features, Pair, Tap, find_taps
 from ..keep_format import keep_format
 from ..pretrained import PretrainedEncoder
@@ -59,13 +60,21 @@ class Backbone(PretrainedEncoder):
         """(N, in_channels, H, W) -> the chosen stages' maps, finest first; odd sizes round up.
 
         With ``taps``, in training mode, they come as :class:`~cmim_mm.models.features.Features`.
+
+        Raises:
+            OneValueError: One image that is too small for a batch norm that trains.
         """
-        images = x
-        x = self._stem(x)
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features.append(x)
+        images, features = x, []
+        try:
+            x = self._stem(x)
+            for stage in self.stages:
+                x = stage(x)
+                features.append(x)
+        except ValueError as error:
+            if not str(error).startswith(REFUSAL):
+                raise
+            where = f'layer{len(features) + 1}' if x is not images else 'its stem'
+            raise OneValueError(type(self).__name__, where, images.shape) from error
         maps = tuple(keep_format(features[i]) for i in self.out_indices)
         if not (self.taps and self.training):
             return maps

@@ -154,7 +154,6 @@ class CMIMHead(BaseModule):
             memory.check_origin()
         if not self._told:
             if self.progress < 0:
-                raise RuntimeError('CMIMHead: nothing says how far training is; add '
-                                   "dict(type='cmim_mm.BinarizationProgressHook') to the config's "
-                                   'custom_hooks, or call set_progress(model, p) before each step')
+                raise RuntimeError('CMIMHead: nothing says how far training is. A Runner does; a loop of '
+                                   'your own must call set_progress(model, p), p from 0 to 1, before steps')
             self._told = True

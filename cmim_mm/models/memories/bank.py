@@ -62,8 +62,8 @@ class Bank(StoredMemory):
     def admit(self, identity: Tensor) -> None:
         if not len(self):
             raise RuntimeError(
-                "Bank: it has no rows yet. Add dict(type='cmim_mm.MemoryBankHook') to the config's "
-                'custom_hooks, or call allocate(len(dataset)) before training.')
+                'Bank: it has no rows yet. A Runner gives it as many as the training data set has images; a '
+                'loop of your own must call allocate(len(dataset)) first.')
         # Where it lies on a GPU, to look would be to wait for it.
         if identity.device.type == 'cpu' and not 0 <= identity.min() <= identity.max() < len(self):
             raise ValueError(
