@@ -78,7 +78,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['cmim_mm', 'cmim_mm.*']),
-    package_data={'cmim_mm': ['datasets/data/*', 'benchmark/data/*']},
+    package_data={'cmim_mm': ['datasets/data/*', 'benchmark/data/*', 'deploy/kernels/*']},
     python_requires='>=3.10,<3.14',
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

@@ -48,7 +48,9 @@ def test_wheel(tree, tmp_path):
     assert 'cmim_mm/.mim/model-index.yml' in names
     modules = {f'cmim_mm/{n}' for n in relative_files(tree / 'cmim_mm', '.py')}
     data = {str(path.relative_to(tree)) for path in tree.glob('cmim_mm/*/data/*')}
-    assert {'cmim_mm/datasets/data/nyud.json', 'cmim_mm/benchmark/data/report.html'} <= data
+    data |= {str(path.relative_to(tree)) for path in tree.glob('cmim_mm/deploy/kernels/*')}
+    assert {'cmim_mm/datasets/data/nyud.json', 'cmim_mm/benchmark/data/report.html',
+            'cmim_mm/deploy/kernels/kernel.h', 'cmim_mm/deploy/kernels/serial.cpp'} <= data
     assert data | modules <= names
     assert not any(n.startswith(('tests', 'docs')) or n.endswith('.pyc') for n in names)
     required = [line for line in metadata.splitlines() if line.startswith('Requires-Dist')]

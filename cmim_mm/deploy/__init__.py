@@ -1,0 +1,3 @@
+from .kernel import available_kernels
+
+__all__ = ['available_kernels']

@@ -78,10 +78,10 @@ def conv_geometry(bits: Tensor, weight: Tensor, in_channels: int, stride: list[i
     check_groups(in_channels, groups, 'groups')
     group_channels = in_channels // groups
     words = num_words(group_channels)
-    check_tensor('bits', bits, (None, None, None, groups * words), torch.int64)
     check_tensor('weight', weight, (None, None, None, words), torch.int64)
     out_channels, *kernel = weight.shape[:3]
     check_groups(out_channels, groups, 'groups')
+    check_tensor('bits', bits, (None, None, None, groups * words), torch.int64)
     stride, padding = _pair('stride', stride, 1), _pair('padding', padding, 0)
     dilation = _pair('dilation', dilation, 1)
     size, out_size = tuple(bits.shape[1:3]), []

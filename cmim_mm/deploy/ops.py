@@ -16,7 +16,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor
 
-from . import torch_path
+from . import kernel, torch_path
 from .geometry import Geometry, check_groups, check_tensor, conv_geometry, num_words
 
 Size2d = Union[int, tuple[int, int]]
@@ -232,16 +232,25 @@ _LIBRARY = torch.library.Library('cmim_mm', 'FRAGMENT')
 
 
 def _register(name: str) -> None:
+    """Defines an operator, and another, ``torch_NAME``, that never takes the compiled kernels.
+
+    They register themselves for the CPU when they are loaded: the first call comes here, later ones do not.
+    """
     fake = globals()[f'_fake_{name}']
     compute = getattr(torch_path, name)
 
-    def run(*args):
+    def run_in_torch(*args):
         fake(*(arg.to('meta') if isinstance(arg, Tensor) else arg for arg in args))  # checks them
         return compute(*args)
 
-    _LIBRARY.define(name + SCHEMAS[name], tags=(torch.Tag.pt2_compliant_tag,))
-    _LIBRARY.impl(name, run, 'CompositeExplicitAutograd')
-    torch.library.register_fake(f'cmim_mm::{name}', fake, lib=_LIBRARY)
+    def run(*args):
+        compiled = args[0].device.type == 'cpu' and kernel.load()
+        return getattr(torch.ops.cmim_mm, name)(*args) if compiled else run_in_torch(*args)
+
+    for operator, function in ((name, run), (f'torch_{name}', run_in_torch)):
+        _LIBRARY.define(operator + SCHEMAS[name], tags=(torch.Tag.pt2_compliant_tag,))
+        _LIBRARY.impl(operator, function, 'CompositeExplicitAutograd')
+        torch.library.register_fake(f'cmim_mm::{operator}', fake, lib=_LIBRARY)
 
 
 for _name in SCHEMAS:

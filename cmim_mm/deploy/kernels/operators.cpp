@@ -1,0 +1,305 @@
+// The operators of cmim_mm/deploy/ops.py on a CPU: arguments checked, tables padded, rows shared out to threads.
+#include <torch/csrc/stable/device.h>
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "kernel.h"
+
+namespace {
+
+using namespace cmim_mm;
+using torch::headeronly::MemoryFormat;
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Ints = std::vector<int64_t>;
+using Optional = std::optional<Tensor>;
+
+const Kernel& chosen() {
+  const char* forced = getenv("CMIM_MM_KERNEL");
+  const Kernel* best = nullptr;
+  for (auto all = kernels(); *all; all++)
+    if ((*all)->supported() && (!forced || !*forced || !strcmp(forced, (*all)->name))) best = *all;
+  STD_TORCH_CHECK(best, "CMIM_MM_KERNEL=", forced, ": no such kernel on this machine; available are torch,",
+                  cmim_mm_kernels());
+  return *best;
+}
+
+const char* name_of(ScalarType type) {
+  switch (type) {
+    case ScalarType::Float: return "torch.float32";
+    case ScalarType::BFloat16: return "torch.bfloat16";
+    case ScalarType::Long: return "torch.int64";
+    case ScalarType::Int: return "torch.int32";
+    case ScalarType::Bool: return "torch.bool";
+    case ScalarType::Double: return "torch.float64";
+    case ScalarType::Half: return "torch.float16";
+    default: return "another dtype";
+  }
+}
+
+constexpr int64_t ANY = -1;
+
+void check(const char* name, const Tensor& t, Ints shape, ScalarType type, bool or_bfloat16 = false) {
+  ScalarType is = t.scalar_type();
+  STD_TORCH_CHECK(is == type || (or_bfloat16 && is == ScalarType::BFloat16), name, ": expected ", name_of(type),
+                  or_bfloat16 ? " or torch.bfloat16" : "", ", got ", name_of(is));
+  bool fits = t.is_cpu() && t.dim() == static_cast<int64_t>(shape.size());
+  std::string expected, got;
+  for (size_t i = 0; i < shape.size(); i++) {
+    if (fits && shape[i] != ANY) fits = t.size(i) == shape[i];
+    expected += (i ? ", " : "") + (shape[i] == ANY ? "'any'" : std::to_string(shape[i]));
+  }
+  if (shape.size() == 1) expected += ",";
+  for (int64_t i = 0; i < t.dim(); i++) got += (i ? ", " : "") + std::to_string(t.size(i));
+  if (t.dim() == 1) got += ",";
+  STD_TORCH_CHECK(fits, name, ": expected the shape (", expected, "), got (", got, ")",
+                  t.is_cpu() ? "" : " on another device");
+}
+
+void check_groups(const char* name, int64_t groups, int64_t channels) {
+  STD_TORCH_CHECK(groups >= 1 && channels >= 1 && channels % groups == 0, name, "=", groups,
+                  ": expected a divisor of the ", channels, " channels");
+}
+
+void check_pair(const char* name, const Ints& pair, int64_t least) {
+  STD_TORCH_CHECK(pair.size() == 2 && pair[0] >= least && pair[1] >= least, name, "=[", pair[0], ", ", pair[1],
+                  "]: expected two numbers, at least ", least);
+}
+
+int64_t num_words(int64_t channels) { return (channels + 63) / 64; }
+
+template <class T>
+const T* data(const Tensor& t) {
+  return static_cast<const T*>(t.const_data_ptr());
+}
+
+Map map_of(const Tensor& t) { return {t.mutable_data_ptr(), t.scalar_type() == ScalarType::BFloat16}; }
+
+Tensor channels_last(const Tensor& t) { return torch::stable::contiguous(t, MemoryFormat::ChannelsLast); }
+
+Tensor new_bits(Ints shape) { return torch::stable::empty(shape, ScalarType::Long); }
+
+Tensor new_map(const Conv& c, ScalarType type) {
+  return torch::stable::empty(Ints{c.batch, c.out_channels, c.out_height, c.out_width}, type, std::nullopt,
+                              std::nullopt, std::nullopt, MemoryFormat::ChannelsLast);
+}
+
+// Checks filters and groups; what is not known of them yet stays 0.
+Conv conv_of(const Tensor& weight, int64_t in_channels, int64_t groups) {
+  check_groups("groups", groups, in_channels);
+  int64_t words = num_words(in_channels / groups);
+  check("weight", weight, {ANY, ANY, ANY, words}, ScalarType::Long);
+  check_groups("groups", groups, weight.size(0));
+  Conv c = {};
+  c.groups = groups, c.channels = in_channels / groups, c.words = words, c.out_channels = weight.size(0);
+  c.kernel_h = weight.size(1), c.kernel_w = weight.size(2);
+  return c;
+}
+
+Tensor prepare_weight(Tensor weight, int64_t in_channels, int64_t groups) {
+  Conv c = conv_of(weight, in_channels, groups);
+  Tensor plain = torch::stable::contiguous(weight), prepared = new_bits({prepared_words(c)});
+  prepare(c, chosen(), data<uint64_t>(plain), static_cast<uint64_t*>(prepared.mutable_data_ptr()));
+  return prepared;
+}
+
+// Geometry and operands of one convolution; keeps what it reads alive.
+struct Call {
+  Conv c;
+  Tensor bits, weight;
+  Optional prepared;
+  std::vector<std::vector<float>> floats;
+  std::vector<std::vector<int32_t>> ints;
+
+  Call(const Tensor& bits_, const Tensor& weight_, int64_t in_channels, const Ints& stride, const Ints& padding,
+       const Ints& dilation, int64_t groups, const Optional& prepared_)
+      : c(conv_of(weight_, in_channels, groups)) {
+    check("bits", bits_, {ANY, ANY, ANY, groups * c.words}, ScalarType::Long);
+    check_pair("stride", stride, 1);
+    check_pair("padding", padding, 0);
+    check_pair("dilation", dilation, 1);
+    c.batch = bits_.size(0), c.height = bits_.size(1), c.width = bits_.size(2);
+    c.stride_h = stride[0], c.stride_w = stride[1], c.padding_h = padding[0], c.padding_w = padding[1];
+    c.dilation_h = dilation[0], c.dilation_w = dilation[1];
+    int64_t height = c.height + 2 * c.padding_h - c.dilation_h * (c.kernel_h - 1) - 1;
+    int64_t width = c.width + 2 * c.padding_w - c.dilation_w * (c.kernel_w - 1) - 1;
+    STD_TORCH_CHECK(height >= 0 && width >= 0 && c.taps() > 0, "the filter (", c.kernel_h, ", ", c.kernel_w,
+                    "), dilated by (", c.dilation_h, ", ", c.dilation_w, "), is larger than the image (", c.height,
+                    ", ", c.width, ") with its padding (", c.padding_h, ", ", c.padding_w, ")");
+    c.out_height = height / c.stride_h + 1, c.out_width = width / c.stride_w + 1;
+    int64_t most = std::numeric_limits<int32_t>::max();
+    STD_TORCH_CHECK(c.kernel_h * c.padded_width() * c.dwords() <= most && c.taps() * c.channels <= most,
+                    "a row of this convolution is larger than 2^31 - 1");
+    if (prepared_) check("prepared", *prepared_, {prepared_words(c)}, ScalarType::Long);
+    bits = torch::stable::contiguous(bits_);
+    weight = torch::stable::contiguous(weight_);
+    if (prepared_) prepared = torch::stable::contiguous(*prepared_);
+  }
+
+  // Rows of a table (rows, O), each group's outputs padded with 0.
+  template <class To, class From>
+  const To* padded(std::vector<std::vector<To>>& kept, const From* from, int64_t rows, To factor) {
+    std::vector<To> table(rows * c.groups * c.lanes());
+    for (int64_t i = 0; i < rows * c.out_channels; i++) {
+      int64_t row = i / c.out_channels, o = i % c.out_channels;
+      table[(row * c.groups + o / c.outputs()) * c.lanes() + o % c.outputs()] = factor * from[i];
+    }
+    kept.push_back(std::move(table));
+    return kept.back().data();
+  }
+
+  const float* table(const char* name, const Optional& t, Ints shape) {
+    if (!t) return nullptr;
+    check(name, *t, shape, ScalarType::Float);
+    Tensor plain = torch::stable::contiguous(*t);
+    return padded(floats, data<float>(plain), shape.size() == 2 ? shape[0] : 1, 1.f);
+  }
+
+  Tensor next_bits(Epilogue& e, int64_t groups) {
+    e.next_groups = groups, e.next_channels = c.out_channels / groups, e.next_words = num_words(e.next_channels);
+    Tensor next = new_bits({c.batch, c.out_height, c.out_width, groups * e.next_words});
+    e.bits = static_cast<uint64_t*>(next.mutable_data_ptr());
+    return next;
+  }
+
+  void run(const Epilogue& e) const {
+    const Kernel& kernel = chosen();
+    Tensor ready = weight;
+    if (kernel.layout != Layout::PLAIN) {
+      if (prepared && is_prepared(kernel, data<uint64_t>(*prepared))) {
+        ready = *prepared;
+      } else {
+        ready = new_bits({prepared_words(c)});
+        prepare(c, kernel, data<uint64_t>(weight), static_cast<uint64_t*>(ready.mutable_data_ptr()));
+      }
+    }
+    Filters all = filters(c, data<uint64_t>(weight), data<uint64_t>(ready));
+    int64_t row_work = c.out_width * c.out_channels * c.taps() * c.channels, row_bits =
+        c.out_width * e.next_groups * e.next_words;
+    int64_t grain = std::max<int64_t>(1, (int64_t(1) << 24) / std::max<int64_t>(row_work, 1));
+    torch::stable::parallel_for(0, c.batch * c.out_height, grain, [&](int64_t begin, int64_t end) {
+      Scratch scratch(c);
+      for (int64_t row = begin; row < end; row++) {
+        if (e.bits) memset(e.bits + row * row_bits, 0, row_bits * 8);
+        kernel.conv_row(c, e, data<uint64_t>(bits), all, row, scratch);
+      }
+    });
+  }
+};
+
+Tensor pack_sign(Tensor x, Tensor threshold, int64_t groups) {
+  check("x", x, {ANY, ANY, ANY, ANY}, ScalarType::Float, true);
+  int64_t channels = x.size(1);
+  check_groups("groups", groups, channels);
+  check("threshold", threshold, {ANY, ANY}, ScalarType::Float);
+  int64_t images = threshold.size(0), columns = threshold.size(1);
+  STD_TORCH_CHECK((images == 1 || images == x.size(0)) && (columns == 1 || columns == channels),
+                  "threshold: expected the shape (1 or ", x.size(0), ", 1 or ", channels, "), got (", images, ", ",
+                  columns, ")");
+  Conv c = {};
+  c.batch = x.size(0), c.height = x.size(2), c.width = x.size(3);
+  c.groups = groups, c.channels = channels / groups, c.words = num_words(c.channels);
+  Tensor in = channels_last(x), least = torch::stable::contiguous(threshold);
+  std::vector<float> table(images * channels);
+  for (int64_t i = 0; i < images * channels; i++)
+    table[i] = data<float>(least)[columns == 1 ? i / channels : i];
+  Tensor bits = new_bits({c.batch, c.height, c.width, groups * c.words});
+  auto* out = static_cast<uint64_t*>(bits.mutable_data_ptr());
+  const Kernel& kernel = chosen();
+  int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(c.width * channels, 1));
+  torch::stable::parallel_for(0, c.batch * c.height, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++)
+      kernel.pack_row(c, map_of(in), table.data() + (images == 1 ? 0 : row / c.height * channels), out, row);
+  });
+  return bits;
+}
+
+Tensor binary_conv2d(Tensor bits, Tensor weight, int64_t in_channels, Ints stride, Ints padding, Ints dilation,
+                     int64_t groups, Optional prepared) {
+  Call call(bits, weight, in_channels, stride, padding, dilation, groups, prepared);
+  Tensor sums = new_map(call.c, ScalarType::Int);
+  Epilogue e;
+  e.sums = static_cast<int32_t*>(sums.mutable_data_ptr());
+  call.run(e);
+  return sums;
+}
+
+Tensor binary_conv2d_threshold(Tensor bits, Tensor weight, Tensor threshold, Tensor flip, int64_t in_channels,
+                               Ints stride, Ints padding, Ints dilation, int64_t groups, int64_t next_groups,
+                               Optional prepared) {
+  Call call(bits, weight, in_channels, stride, padding, dilation, groups, prepared);
+  check("threshold", threshold, {call.c.out_channels}, ScalarType::Int);
+  check("flip", flip, {call.c.out_channels}, ScalarType::Bool);
+  check_groups("next_groups", next_groups, call.c.out_channels);
+  Epilogue e;
+  e.threshold = call.padded(call.ints, data<int32_t>(torch::stable::contiguous(threshold)), 1, 1);
+  e.flip = call.padded(call.ints, data<bool>(torch::stable::contiguous(flip)), 1, -1);
+  Tensor next = call.next_bits(e, next_groups);
+  call.run(e);
+  return next;
+}
+
+std::tuple<Tensor, Tensor> binary_conv2d_fused(
+    Tensor bits, Tensor weight, Tensor scale, Tensor offset, int64_t in_channels, Ints stride, Ints padding,
+    Ints dilation, int64_t groups, Optional window, Optional border, Optional shortcut, Optional nonlinearity,
+    std::optional<double> low, std::optional<double> high, std::optional<ScalarType> y_dtype,
+    Optional next_threshold, int64_t next_groups, Optional prepared) {
+  Call call(bits, weight, in_channels, stride, padding, dilation, groups, prepared);
+  const Conv& c = call.c;
+  Ints channels = {c.out_channels};
+  Epilogue e;
+  e.scale = call.table("scale", scale, channels);
+  e.offset = call.table("offset", offset, channels);
+  e.window = call.table("window", window, channels);
+  e.border = call.table("border", border, {c.taps(), c.out_channels});
+  e.next_threshold = call.table("next_threshold", next_threshold, channels);
+  e.shift_in = call.table("nonlinearity", nonlinearity, {4, c.out_channels});
+  if (e.shift_in) {
+    int64_t row = c.groups * c.lanes();
+    e.positive = e.shift_in + row, e.negative = e.positive + row, e.shift_out = e.negative + row;
+  }
+  if (shortcut) {
+    check("shortcut", *shortcut, {c.batch, c.out_channels, c.out_height, c.out_width}, ScalarType::Float, true);
+    shortcut = channels_last(*shortcut);
+    e.shortcut = map_of(*shortcut);
+  }
+  e.clamp = low || high;
+  e.low = low.value_or(-INFINITY), e.high = high.value_or(INFINITY);
+  check_groups("next_groups", next_groups, c.out_channels);
+  STD_TORCH_CHECK(!y_dtype || *y_dtype == ScalarType::Float || *y_dtype == ScalarType::BFloat16, "y_dtype=",
+                  name_of(*y_dtype), ": expected torch.float32, torch.bfloat16 or None");
+  STD_TORCH_CHECK(y_dtype || next_threshold,
+                  "neither y_dtype nor next_threshold is given: there is nothing to compute");
+  Tensor y = y_dtype ? new_map(c, *y_dtype) : torch::stable::empty(Ints{0}, ScalarType::Float);
+  if (y_dtype) e.y = map_of(y);
+  Tensor next = next_threshold ? call.next_bits(e, next_groups) : new_bits({0});
+  call.run(e);
+  return {y, next};
+}
+
+}  // namespace
+
+// CMIM_MM_KERNEL=torch goes on to the operator of ops.py that computes by torch alone.
+#define CMIM_MM_IMPL(name)                                                                                     \
+  m.impl(#name, [](StableIValue* stack, uint64_t inputs, uint64_t outputs) {                                   \
+    const char* forced = getenv("CMIM_MM_KERNEL");                                                             \
+    if (!forced || strcmp(forced, "torch")) return TORCH_BOX(&name)(stack, inputs, outputs);                   \
+    auto failed = torch_call_dispatcher("cmim_mm::torch_" #name, "", stack, TORCH_ABI_VERSION);                \
+    STD_TORCH_CHECK(!failed, "cmim_mm::torch_" #name " failed; its error was printed above");                  \
+  })
+
+STABLE_TORCH_LIBRARY_IMPL(cmim_mm, CPU, m) {
+  CMIM_MM_IMPL(pack_sign);
+  CMIM_MM_IMPL(prepare_weight);
+  CMIM_MM_IMPL(binary_conv2d);
+  CMIM_MM_IMPL(binary_conv2d_threshold);
+  CMIM_MM_IMPL(binary_conv2d_fused);
+}
