@@ -77,6 +77,21 @@ def read_safetensors(file: Union[str, Path, io.BytesIO]) -> dict[str, Tensor]:
     return parse(file.getvalue() if isinstance(file, io.BytesIO) else Path(file).read_bytes())[0]
 
 
+def read_metadata(file: Union[str, Path, io.BytesIO]) -> dict[str, str]:
+    """What a file says of itself; reads no more than its header, and gives {} where that cannot be read."""
+    if isinstance(file, io.BytesIO):
+        data = file.getvalue()
+    else:
+        with open(file, 'rb') as opened:
+            start = opened.read(8)
+            data = start + opened.read(min(int.from_bytes(start, 'little'), _LARGEST_HEADER))
+    try:
+        metadata = _header(data)[0].get(_METADATA)
+    except FileRefused:
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
 def parse(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors by their names, each in memory of its own, and the metadata.
 

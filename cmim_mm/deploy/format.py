@@ -13,6 +13,7 @@ The last tensor, ``sha256``, is the digest of all bytes of the file before it, h
 ``docs/deploy.md`` names the tensors of each layer and what is computed with them.
 """
 import hashlib
+import io
 import json
 import math
 from pathlib import Path
@@ -22,7 +23,15 @@ import torch
 from torch import Tensor
 
 from cmim_mm.atomic import write_atomically
-from cmim_mm.safetensors_file import BadHeader, FileRefused, is_safetensors, load_json, parse, to_bytes
+from cmim_mm.safetensors_file import (
+    BadHeader,
+    FileRefused,
+    is_safetensors,
+    load_json,
+    parse,
+    read_metadata,
+    to_bytes,
+)
 
 from .safe_config import as_data, check_config, from_data
 
@@ -114,30 +123,28 @@ def write(packed: Packed, path: Union[str, Path]) -> int:
     return len(data)
 
 
-def read(path: Union[str, Path]) -> Packed:
+def read(file: Union[str, Path, io.BytesIO], name: str = '') -> Packed:
     """Reads a file.
 
+    Args:
+        file: Path, or buffer of the file's bytes.
+        name: How to call it in errors; the path by default.
+
     Raises:
-        FileRefused: As :func:`decode`; the message begins with the path.
+        FileRefused: As :func:`decode`; the message begins with the name.
         OSError: It cannot be opened.
     """
     try:
-        return decode(Path(path).read_bytes())
+        return decode(file.getvalue() if isinstance(file, io.BytesIO) else Path(file).read_bytes())
     except FileRefused as error:
-        raise type(error)(f'{path}: {error}') from error
+        raise type(error)(f'{name or file}: {error}') from error
 
 
-def is_packed(path: Union[str, Path]) -> bool:
+def is_packed(file: Union[str, Path, io.BytesIO]) -> bool:
     """Whether a file says that it is a packed model (of any version); reads no more than its header."""
-    path = Path(path)
-    if not path.is_file() or not is_safetensors(path):
+    if not isinstance(file, io.BytesIO) and not Path(file).is_file():
         return False
-    with open(path, 'rb') as file:
-        header = file.read(int.from_bytes(file.read(8), 'little'))
-    try:
-        return load_json(header)['__metadata__']['format'] == FORMAT
-    except (FileRefused, KeyError, TypeError):
-        return False
+    return is_safetensors(file) and read_metadata(file).get('format') == FORMAT
 
 
 def pack_bits(sign: Tensor) -> Tensor:
