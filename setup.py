@@ -37,7 +37,8 @@ EXTRAS = {
     'slurm': ['submitit'],
     'ray': ['ray'],
     'dev': [
-        *TEACHERS, 'ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1', 'submitit', 'tensorboard'],
+        *TEACHERS, 'hypothesis', 'ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1', 'submitit',
+        'tensorboard'],
 }
 
 

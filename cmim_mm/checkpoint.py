@@ -30,6 +30,7 @@ from mmengine.dist import barrier, get_dist_info
 from mmengine.fileio import get_file_backend
 from mmengine.infer import BaseInferencer
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import (
     CheckpointLoader,
     _get_mmengine_home,
@@ -41,6 +42,8 @@ from mmengine.runner.checkpoint import (
 )
 
 from .checkpoint_forms import with_state_dict
+from .deploy.checkpoint import as_checkpoint, fill_if_packed
+from .deploy.format import is_packed, read
 from .safetensors_file import is_safetensors, read_safetensors
 
 #: What the weights-only unpickler says when it meets code rather than data.
@@ -64,14 +67,18 @@ def load_checkpoint_file(file: Union[str, Path, io.BytesIO], map_location: Any =
 
     Returns:
         A dict with ``state_dict`` and ``meta``, whatever form the file has (``checkpoint_forms``); a dict
-        without weights, or a lone tensor, as it is. The config texts ``meta['config']``, ``meta['cfg']``
+        without weights, or a lone tensor, as it is; of a packed model what
+        ``deploy.checkpoint.as_checkpoint`` says. The config texts ``meta['config']``, ``meta['cfg']``
         and ``message_hub['runtime_info']['cfg']`` are left out.
 
     Raises:
         CheckpointError: It holds code, is cut short, or is no checkpoint.
+        FileRefused: It is a packed model, and damaged or of a newer version.
         OSError: It cannot be opened.
     """
     name = name or str(file)
+    if is_packed(file):
+        return as_checkpoint(read(file, name))
     try:
         if is_safetensors(file):
             checkpoint = read_safetensors(file)
@@ -208,6 +215,7 @@ def install() -> None:
             (('open-mmlab://', 'openmmlab://'), load_from_openmmlab),
             ('mmcls://', load_from_mmcls)):
         CheckpointLoader.register_scheme(prefixes, loader, force=True)
+    mmengine_checkpoint.load_state_dict = fill_if_packed(mmengine_checkpoint.load_state_dict)
     BaseInferencer._init_model = _require_config(BaseInferencer._init_model)
 
 

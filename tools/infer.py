@@ -25,6 +25,7 @@ from cmim_mm.datasets import NYUDSegDataset
 from cmim_mm.datasets.layout import encode_depth, write_png
 from cmim_mm.datasets.nyud_meta import CLASSES
 from cmim_mm.datasets.transforms import LoadNYUDDepth, LoadNYUDLabel
+from cmim_mm.deploy.format import is_packed
 from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
 from cmim_mm.models.pretrained import check_weights
 from cmim_mm.reader import read_image
@@ -38,8 +39,9 @@ ENDINGS = ('', '_label', '_depth')
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
-    parser.add_argument('images', nargs='+', metavar='IMAGE', help='images, folders of images, or patterns')
+    parser.add_argument('checkpoint', help='checkpoint file or URL; left out behind a packed model in place '
+                        'of the config')
+    parser.add_argument('images', nargs='*', metavar='IMAGE', help='images, folders of images, or patterns')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder to write')
     parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
     parser.set_defaults(work_dir=None)
@@ -117,7 +119,12 @@ def write(
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    args = parse_args(make_parser(), argv)
+    parser = make_parser()
+    args = parse_args(parser, argv)
+    if is_packed(args.config) and not is_packed(args.checkpoint):
+        args.checkpoint, args.images = args.config, [args.checkpoint, *args.images]
+    if not args.images:
+        parser.error('the following arguments are required: IMAGE')
     images = find_images(args.images)
     out = Path(args.out)
     inputs = next((p for p in images if p.resolve().parent == out.resolve()), None)

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.datasets.data_root import dataset_cfgs
+from cmim_mm.deploy.format import is_packed
 from cmim_mm.engine.cli import (
     ToolError,
     add_config_arguments,
@@ -27,7 +28,8 @@ from cmim_mm.models.pretrained import check_weights
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__)
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file or URL; a packed model in place of '
+                        'the config needs none')
     add_runner_arguments(parser)
     parser.add_argument(
         '--out', metavar='DIR', help='save predictions here: labels as the data set stores them (0 = '
@@ -80,7 +82,12 @@ def add_dump(cfg: Config, folder: str) -> None:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    args = parse_args(make_parser(), argv)
+    parser = make_parser()
+    args = parse_args(parser, argv)
+    if args.checkpoint is None:
+        if not is_packed(args.config):
+            parser.error('the following arguments are required: checkpoint')
+        args.checkpoint = args.config
     cfg = load_config(args)
     set_checkpoint(cfg, args.checkpoint)
     if args.show or args.show_dir:

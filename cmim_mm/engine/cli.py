@@ -15,10 +15,12 @@ from mmengine.registry import DATASETS, RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
+from cmim_mm.deploy.format import is_packed, read
 from cmim_mm.engine.console import QuietRunner, hide_warnings_of_others
 from cmim_mm.engine.distributed import setup_launcher
 from cmim_mm.engine.failure import ToolError, expected_message, run
 from cmim_mm.engine.hooks import ConsoleProgressHook
+from cmim_mm.safetensors_file import FileRefused
 
 __all__ = [
     'CfgOptions', 'ToolError', 'add_config_arguments', 'add_runner_arguments', 'add_vary_argument',
@@ -56,7 +58,7 @@ def add_vary_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds ``config``, ``--cfg-options``, ``--data-root`` and ``--verbose``."""
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or a packed model, which brings its own')
     parser.add_argument('--data-root', metavar='DIR', help="the data folder of every data set of the config")
     parser.add_argument(
         '--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
@@ -87,6 +89,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         ToolError: The file is missing or cannot be read, or ``--cfg-options`` does not fit it.
+        FileRefused: It is a packed model, and damaged or of a newer version.
     """
     if not getattr(args, 'verbose', False):
         hide_warnings_of_others()
@@ -94,7 +97,9 @@ def load_config(args: argparse.Namespace) -> Config:
     if not path.is_file():
         raise ToolError(f'{path}: there is no such config{_close_matches(path)}')
     try:
-        cfg = Config.fromfile(path)
+        cfg = Config(read(path).config) if is_packed(path) else Config.fromfile(path)
+    except FileRefused:
+        raise
     except Exception as error:
         raise ToolError(f'{path} cannot be read as a config: {type(error).__name__}: {error}') from error
     if args.cfg_options:

@@ -19,13 +19,14 @@ from cmim_mm.engine.hooks import NonFiniteError
 from cmim_mm.engine.machine_errors import machine_problem
 from cmim_mm.engine.schedule import ScheduleError
 from cmim_mm.models.batch_norm import OneValueError
+from cmim_mm.safetensors_file import FileRefused
 
 
 class ToolError(Exception):
     """A mistake of the user; the message says which and what to do."""
 
 
-EXPECTED = (ToolError, DataError, CheckpointError, NonFiniteError, OneValueError, ScheduleError,
+EXPECTED = (ToolError, DataError, CheckpointError, FileRefused, NonFiniteError, OneValueError, ScheduleError,
             FileNotFoundError)
 #: What a file system may answer to a user, and what to do about it.
 FILE_ERRORS = {

@@ -7,6 +7,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.deploy.checkpoint import PackedState
 
 
 class PretrainedEncoder(BaseModule):
@@ -58,6 +59,9 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor], checkpoint: str,
     Returns:
         The module's own part of them, by its own keys.
     """
+    if isinstance(state, PackedState):
+        raise CheckpointError(f'{checkpoint}: is a packed model, whose weights are bits: nothing can be '
+                              'trained from it. Give the checkpoint that it was packed of')
     if prefix is None:
         found = {key: value for key, value in state.items() if not key.startswith('fc.')}
     else:
@@ -110,6 +114,8 @@ def check_weights(model: nn.Module, checkpoint: str) -> None:
     while isinstance(getattr(model, 'module', None), nn.Module):
         model = model.module
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
+    if isinstance(loaded.get('state_dict'), PackedState):  # is compared with the model when it enters it
+        return
     wanted = {key: value for key, value in model.state_dict().items()
               if not key.startswith('auxiliary_head.')}
     problems = lacking(wanted, loaded.get('state_dict', loaded))

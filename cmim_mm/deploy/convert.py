@@ -1,0 +1,100 @@
+"""Turns a network into its packed form."""
+from typing import Callable
+
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks.wrappers import Conv2d
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from cmim_mm.binarize import BinaryConv2d
+from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.models.backbones.base import Backbone
+from cmim_mm.models.heads.seg_heads import PartConv2d
+
+from .fuse import fuse
+from .nonlinear import as_nonlinear, norm_affine
+from .packed_conv import PackedConv2d
+from .sign_conv import SignConv2d
+
+#: Convolutions that are linear in their weight; others standardize it, or sample elsewhere.
+_LINEAR = (nn.Conv2d, Conv2d, PartConv2d)
+
+
+def convert(model: nn.Module) -> nn.Module:
+    """Every binary convolution in packed form, joined with what follows it; norms folded where that is exact.
+
+    What comes out depends on the model's structure alone, names of layers stay: the state of one converted
+    model fits another one that was built alike.
+
+    Args:
+        model: Any network; it is changed in place, and left in eval mode.
+
+    Returns:
+        The model; a new one where it is a backbone itself.
+
+    Raises:
+        CheckpointError: A layer cannot be packed; names it, and says why.
+    """
+    model.eval().requires_grad_(False)
+    model = _replaced(model, Backbone, _fused)
+    for name, module in model.named_modules():
+        if isinstance(module, ConvModule):
+            _fold(module, name)
+    return prepare(_replaced(model, BinaryConv2d, _packed))
+
+
+def prepare(model: nn.Module) -> nn.Module:
+    """Readies the packed layers of a model for calls; again after another state was loaded."""
+    for module in model.modules():
+        if isinstance(module, SignConv2d):
+            module.prepare()
+    return model
+
+
+def _replaced(model: nn.Module, kind: type, make: Callable[[nn.Module, str], nn.Module]) -> nn.Module:
+    for name, module in list(model.named_modules()):
+        if isinstance(module, kind):
+            made = make(module, name)
+            if not name:
+                return made
+            model.set_submodule(name, made)
+    return model
+
+
+def _fused(backbone: Backbone, name: str) -> nn.Module:
+    try:
+        return fuse(backbone)
+    except fx.proxy.TraceError:  # a subclass whose forward follows its data: layer by layer
+        return backbone
+    except ValueError as error:
+        raise CheckpointError(f'{name or type(backbone).__name__} cannot be packed: {error}') from error
+
+
+def _packed(conv: BinaryConv2d, name: str) -> PackedConv2d:
+    try:
+        return PackedConv2d(conv)
+    except ValueError as error:
+        raise CheckpointError(f'{name or type(conv).__name__} cannot be packed: {error}') from error
+
+
+def _fold(module: ConvModule, name: str) -> None:
+    """Takes the norm, and behind a binary convolution the nonlinearity, into the convolution."""
+    if module.order != ('conv', 'norm', 'act') or module.with_spectral_norm:
+        return
+    norm = module.norm if module.with_norm else None
+    if isinstance(module.conv, BinaryConv2d):
+        module.conv = _packed(module.conv, f'{name}.conv')
+        if norm is not None and not module.conv.fold_norm(norm):
+            return
+        act = as_nonlinear(module.activate, module.out_channels) if module.with_activation else None
+        if act is not None:
+            module.conv.fold_nonlinear(act)
+            module.with_activation = False
+            del module.activate
+    elif type(module.conv) in _LINEAR and norm is not None and norm_affine(norm) is not None:
+        module.conv = fuse_conv_bn_eval(module.conv, norm)
+    else:
+        return
+    if norm is not None:
+        delattr(module, module.norm_name)
+        module.with_norm, module.norm_name = False, None

@@ -1,0 +1,79 @@
+"""Packed models from their files."""
+from pathlib import Path
+from typing import Any, Union
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.models.necks import ContrastiveMINeck
+from cmim_mm.models.pretrained import lacking
+
+from .convert import convert, prepare
+from .format import Packed, read
+from .packing import build, packed_state
+
+
+def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu') -> nn.Module:
+    """The model of a packed file, ready to predict; it is called as the trained one.
+
+    ``cfg`` and ``dataset_meta`` are set as by mmseg's ``init_model``, so ``inference_model`` takes it.
+
+    Args:
+        path: MODEL.cmim.
+        device: Where it goes.
+
+    Raises:
+        FileRefused: The file is no packed model, damaged, or of a newer version; each case has a class of
+            its own (``cmim_mm.deploy.format``).
+        CheckpointError: Its tensors do not fit its config.
+        OSError: It cannot be opened.
+    """
+    packed = read(path)
+    model = fill(build(packed.config), packed, str(path))
+    model.cfg = Config(packed.config)
+    model.dataset_meta = packed.meta.get('dataset_meta')
+    return model.to(device)
+
+
+def fill(model: nn.Module, packed: Packed, name: str) -> nn.Module:
+    """Converts a model in place and gives it the state of a packed file.
+
+    Args:
+        model: What the file's config builds, or a config like it; heads and necks that only train may stand
+            beside. Wrappers are looked through.
+        packed: The file's content.
+        name: Of the file, for errors.
+
+    Returns:
+        The converted model; a new one where it is a backbone itself.
+
+    Raises:
+        CheckpointError: The state does not fit.
+    """
+    while isinstance(getattr(model, 'module', None), nn.Module):
+        model = model.module
+    place = next((tensor.device for tensor in model.state_dict().values()), torch.device('cpu'))
+    model = convert(model.to('cpu'))
+    idle = ('auxiliary_head.', *(('neck.', ) if _idle_neck(model) else ()))
+    wanted = {key: value for key, value in packed_state(model).items() if not key.startswith(idle)}
+    tensors = {key: _as(value, wanted.get(key)) for key, value in packed.tensors.items()}
+    problems = lacking(wanted, tensors)
+    left = sorted(tensors.keys() - wanted.keys())
+    if left:
+        problems.append(f'{len(left)} left over: {", ".join(left[:6])}')
+    if problems:
+        raise CheckpointError(f'{name} does not fit the {type(model).__name__} of the config: '
+                              f'{"; ".join(problems)}. Leave the config out: the file brings its own')
+    model.load_state_dict(tensors, strict=False)
+    return prepare(model).to(place)
+
+
+def _idle_neck(model: nn.Module) -> bool:
+    neck: Any = getattr(model, 'neck', None)
+    return isinstance(neck, ContrastiveMINeck) and neck.inner is None
+
+
+def _as(value: torch.Tensor, like: Any) -> torch.Tensor:
+    return value.to(like.dtype) if like is not None and value.dtype == torch.float16 else value

@@ -1,0 +1,59 @@
+"""What may follow a convolution in one pass: batch norms and nonlinearities as numbers a channel."""
+from typing import NamedTuple, Optional, Union
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from cmim_mm.models.backbones.blocks import Maxout, RPReLU
+
+Number = Union[Tensor, float]
+
+
+class Nonlinear(NamedTuple):
+    """t = v + shift_in; y = t (positive if t > 0 else negative) + shift_out, clamped to [low, high].
+
+    Tensors are (O,); numbers hold for all channels.
+    """
+    shift_in: Number = 0.0
+    positive: Number = 1.0
+    negative: Number = 1.0
+    shift_out: Number = 0.0
+    low: Optional[float] = None
+    high: Optional[float] = None
+
+
+def as_nonlinear(module: nn.Module, channels: int) -> Optional[Nonlinear]:
+    """A module in that form, or None where it has none."""
+    kind = type(module)
+    if kind is nn.Identity:
+        return Nonlinear()
+    if kind is nn.ReLU:
+        return Nonlinear(low=0.0)
+    if isinstance(module, nn.Hardtanh):
+        return Nonlinear(low=float(module.min_val), high=float(module.max_val))
+    if kind is nn.LeakyReLU:
+        return Nonlinear(negative=module.negative_slope)
+    if kind is nn.PReLU:
+        return Nonlinear(negative=_vector(module.weight, channels))
+    if kind is RPReLU:
+        shift_in, slope, shift_out = (_vector(part, channels) for part in (
+            module.shift_in, module.prelu.weight, module.shift_out))
+        return Nonlinear(shift_in, 1.0, slope, shift_out)
+    if kind is Maxout:
+        return Nonlinear(0.0, _vector(module.gamma_pos, channels), _vector(module.gamma_neg, channels))
+    return None
+
+
+def norm_affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
+    """gain, shift, (O,) float64, of a batch norm that evaluates by running statistics; None of others."""
+    if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
+        return None
+    gain = (norm.running_var.detach().double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        gain = gain * norm.weight.detach().double()
+    shift = -norm.running_mean.detach().double() * gain
+    return gain, shift if norm.bias is None else shift + norm.bias.detach().double()
+
+
+def _vector(parameter: Tensor, channels: int) -> Tensor:
+    return parameter.detach().flatten().expand(channels)

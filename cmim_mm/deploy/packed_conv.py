@@ -1,0 +1,135 @@
+"""A binary convolution with 1-bit weights, together with what follows it up to the next one."""
+from typing import Optional, Union
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cmim_mm.binarize import BinaryConv2d
+
+from . import ops
+from .nonlinear import Nonlinear, norm_affine
+from .sign_conv import SignConv2d, vector
+
+
+class PackedConv2d(SignConv2d):
+    """v = scale_o S + window_o T + offset_o + c's share at the taps inside; y = nonlinear(v + shortcut).
+
+    S and T are the sums of s b and of b over the taps inside the image. With the binarizer's weight
+    alpha_o s + beta_o, activation a b + c, output scale gamma_o and bias::
+
+        scale = gamma alpha a,  window = gamma beta a,  level = c / a,  offset = gamma bias
+        c's share of a tap = level (scale * sum of s over its channels + window * their number)
+
+    ``fold_norm`` takes a batch norm behind it into these numbers, ``fold_nonlinear`` a nonlinearity.
+
+    Attributes:
+        scale, offset: (O,) float32.
+        window: (O,); None for methods whose filters have no beta.
+        level: (1,); None for methods whose activations have no c.
+        positive, negative, shift: (O,), of the nonlinearity; None where it has none a channel.
+        writes_map: Whether a call returns y.
+        next_groups: Groups of the convolution for which a call packs bits.
+
+    Args:
+        conv: The trained layer, in eval mode.
+
+    Raises:
+        ValueError: Its weights are not 1-bit.
+    """
+
+    def __init__(self, conv: BinaryConv2d) -> None:
+        super().__init__(conv)
+        self.low: Optional[float] = None
+        self.high: Optional[float] = None
+        self.writes_map, self.next_groups = True, 1
+        with torch.no_grad():
+            weight = conv.weight_form()
+            form = conv.activation_form(conv.weight.new_zeros(1, conv.in_channels, 1, 1))
+            a, gamma = vector(form.scale), conv.binarizer.output_scale()
+            gamma = torch.ones(1) if gamma is None else gamma.flatten()
+            bias = torch.zeros(self.out_channels) if conv.bias is None else gamma * conv.bias
+            self._add('scale', (gamma * vector(weight.scale) * a).expand(self.out_channels))
+            self._add('offset', bias)
+            self._add('window', None if _is_zero(weight.offset) else gamma * vector(weight.offset) * a)
+            self._add('level', None if _is_zero(form.offset) else vector(form.offset) / a,
+                      isinstance(form.offset, Tensor))
+        for name in ('positive', 'negative', 'shift'):
+            self._add(name, None)
+
+    @property
+    def is_monotone(self) -> bool:
+        """Whether y depends on x through S alone."""
+        return self.window is None and self.level is None
+
+    def fold_norm(self, norm: nn.Module) -> bool:
+        """Takes in a batch norm behind the convolution (in float64); False where it is none."""
+        affine = norm_affine(norm)
+        if affine is None:
+            return False
+        gain, shift = affine
+        self.offset.copy_(self.offset * gain + shift)
+        for part in (self.scale, self.window):
+            if part is not None:
+                part.copy_(part * gain)
+        return True
+
+    def fold_nonlinear(self, form: Nonlinear) -> None:
+        """Takes in a nonlinearity behind the convolution, its norm and its shortcut."""
+        self.offset.add_(form.shift_in)
+        self.low, self.high = form.low, form.high
+        for name, value, neutral in (('positive', form.positive, 1.0), ('negative', form.negative, 1.0),
+                                     ('shift', form.shift_out, 0.0)):
+            if isinstance(value, Tensor) or value != neutral:
+                self._add(name, torch.as_tensor(value).expand(self.out_channels), isinstance(value, Tensor))
+
+    def prepare(self) -> 'PackedConv2d':
+        """As in ``SignConv2d``."""
+        super().prepare()
+        border = nonlinearity = None
+        offset = self.offset
+        if self.level is not None:
+            share = self.scale * self.signs().sum(1, dtype=torch.float32).flatten(1).t()
+            if self.window is not None:
+                share = share + self.window * self.shape[1]
+            border = self.level * share
+            offset = offset + border.sum(0)
+        parts = dict(positive=1.0, negative=1.0, shift=0.0)
+        if any(getattr(self, name) is not None for name in parts):
+            rows = [torch.full_like(offset, neutral) if getattr(self, name) is None else getattr(self, name)
+                    for name, neutral in parts.items()]
+            nonlinearity = torch.stack([torch.zeros_like(offset), *rows])
+        for name, tensor in dict(_offset=offset, _border=border, _nonlinearity=nonlinearity).items():
+            self.register_buffer(name, tensor, persistent=False)
+        return self
+
+    def forward(self, x: Tensor, shortcut: Optional[Tensor] = None,
+                next_threshold: Optional[Tensor] = None) -> Union[Tensor, tuple[Tensor, Tensor]]:
+        """Computes y, or bits, or both.
+
+        Args:
+            x: (N, C, H, W) float, or its bits (int64) where ``takes_bits``.
+            shortcut: (N, O, H', W'), added before the nonlinearity.
+            next_threshold: (O,); the bits of y >= it are packed.
+
+        Returns:
+            y, (N, O, H', W') in channels_last memory; with ``next_threshold`` y and the bits, or, unless
+            ``writes_map``, the bits alone.
+        """
+        rows, columns = self.crop
+        if shortcut is not None and (rows or columns):
+            shortcut = F.pad(shortcut, (columns, 0, rows, 0))
+        y, bits = ops.binary_conv2d_fused(
+            self.pack(x), self._weight, self.scale, self._offset, *self.geometry(), self.window, self._border,
+            shortcut, self._nonlinearity, self.low, self.high, torch.float32 if self.writes_map else None,
+            next_threshold, self.next_groups, self._prepared)
+        if rows or columns:
+            y = y[..., rows:, columns:] if self.writes_map else y
+            bits = bits if next_threshold is None else bits[:, rows:, columns:].contiguous()
+        if next_threshold is None:
+            return y
+        return (y, bits) if self.writes_map else bits
+
+
+def _is_zero(part: Union[Tensor, float]) -> bool:
+    return not isinstance(part, Tensor) and part == 0
