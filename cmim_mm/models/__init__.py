@@ -7,7 +7,7 @@ from .cmim import add_cmim
 from .contrast import contrast
 from .data_preprocessor import DenseDataPreProcessor
 from .dense import DepthEstimator, EncoderDecoder
-from .heads import ClsHead, CMIMHead, DepthHead, FeatureRegressionHead, LinearDepthHead
+from .heads import BitEntropyHead, ClsHead, CMIMHead, DepthHead, FeatureRegressionHead, LinearDepthHead
 from .latents import LatentSource, MovingAverage, SamePass, SecondView, Teacher
 from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
 from .memories import Bank, InBatch, Memory, Queue
@@ -16,10 +16,10 @@ from .teacher import FrozenTeacher
 from .tta import DepthTTAModel, SegTTAModel
 
 __all__ = [
-    'Bank', 'BatchNorm', 'BinaryCNV', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'CMIMHead', 'CMIMLoss',
-    'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck', 'DenseDataPreProcessor', 'DepthEstimator',
-    'DepthHead', 'DepthL1Loss', 'DepthTTAModel', 'EfficientNetLite', 'EncoderDecoder',
-    'FeatureRegressionHead', 'FrozenTeacher', 'ImageClassifier', 'InBatch', 'LatentSource',
-    'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass', 'SecondView', 'SegTTAModel',
-    'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim', 'contrast',
+    'Bank', 'BatchNorm', 'BinaryCNV', 'BinaryMobileNet', 'BinaryResNet', 'BinaryVGG', 'BitEntropyHead',
+    'CMIMHead', 'CMIMLoss', 'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck',
+    'DenseDataPreProcessor', 'DepthEstimator', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel',
+    'EfficientNetLite', 'EncoderDecoder', 'FeatureRegressionHead', 'FrozenTeacher', 'ImageClassifier',
+    'InBatch', 'LatentSource', 'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass',
+    'SecondView', 'SegTTAModel', 'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim', 'contrast',
 ]

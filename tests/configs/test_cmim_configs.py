@@ -64,7 +64,7 @@ def test_only_adds_to_its_baseline(name):
     teacher = cfg.model.get('teacher')
     if teacher and '://' not in teacher.get('checkpoint', '://'):
         folder, file = Path(teacher.checkpoint).parts[-2:]
-        twin = Config.fromfile(CONFIGS / 'pretrain' / f'{folder}.py')
+        twin = Config.fromfile((CONFIGS / name).with_name(f'{folder}.py'))
         assert file == f'iter_{twin.train_cfg.max_iters}.pth'
         with torch.device('meta'):
             taught = MODELS.build(full_precision_twin(plain.model))

@@ -17,8 +17,8 @@ WRITERS = dict(cifar10=write_cifar10, cifar100=write_cifar100,
                imagenet=lambda root: write_class_folders(root, size=(64, 72), per_class=1),
                indoor=lambda root: write_class_folders(root, size=(64, 64), per_class=1))
 # What follows the data's name is what is piled on a config (CMIM, distillation), with tests of its own.
-NAMES = sorted(p.name for p in (CONFIGS / 'pretrain').glob('*.py')
-               if p.stem.split('_')[-1] in (*WRITERS, 'quick'))
+NAMES = ['study/cifar100.py', *sorted(f'pretrain/{p.name}' for p in (CONFIGS / 'pretrain').glob('*.py')
+                                      if p.stem.split('_')[-1] in (*WRITERS, 'quick'))]
 
 
 @pytest.fixture(scope='module')
@@ -37,7 +37,7 @@ def scope():
 
 
 def load(name, roots):
-    cfg = Config.fromfile(CONFIGS / 'pretrain' / name)
+    cfg = Config.fromfile(CONFIGS / name)
     set_data_root(cfg, str(roots[next(data for data in WRITERS if data in Path(name).stem.split('_'))]))
     for dataset in dataset_cfgs(cfg):
         for transform in dataset.get('pipeline', []):
@@ -66,7 +66,7 @@ def decaying(model, wrapper, part=''):
     return {name for name, p in model.named_parameters() if part in name and decays[id(p)] > 0}
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', [*NAMES, 'study/cifar100_entropy.py'])
 def test_config_trains_one_step_and_predicts(name, roots):
     cfg = load(name, roots)
     model = build(cfg)
@@ -85,7 +85,8 @@ def test_config_trains_one_step_and_predicts(name, roots):
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     assert not decaying(model, wrapper, '.binarizer.')
     losses = model.train_step(data, wrapper)
-    assert all(torch.isfinite(v) for v in losses.values()) and losses['loss'] == losses['loss_cls']
+    assert all(torch.isfinite(v) for v in losses.values())
+    torch.testing.assert_close(losses['loss'], sum(v for k, v in losses.items() if '.loss_' in f'.{k}'))
     still = [k for k, v in model.named_parameters() if torch.equal(v, before[k])]
     assert not still, f'parameters without any update: {still}'
     assert bool(shares) == (cfg.model.backbone.binarizer is not None)
@@ -103,7 +104,7 @@ def test_config_trains_one_step_and_predicts(name, roots):
 @pytest.mark.parametrize('data', WRITERS)
 @pytest.mark.parametrize('loader', ['train_dataloader', 'val_dataloader'])
 def test_batches_reach_the_network_with_the_channels_last(data, loader, roots):
-    cfg = load(f'irnet_r18_{data}.py', roots)
+    cfg = load(f'pretrain/irnet_r18_{data}.py', roots)
     dataset = DATASETS.build(cfg[loader].dataset)
     keys = [(0, 0), (1, 2)] if loader == 'train_dataloader' else [0, 1]
     batch = pseudo_collate([dataset[key] for key in keys])
@@ -114,7 +115,7 @@ def test_batches_reach_the_network_with_the_channels_last(data, loader, roots):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_config_keeps_the_conventions(name):
-    cfg = Config.fromfile(CONFIGS / 'pretrain' / name)
+    cfg = Config.fromfile(CONFIGS / name)
     assert 'auxiliary_head' not in cfg.model and 'binarizer' in cfg.model.backbone
     assert cfg.test_dataloader.dataset == cfg.val_dataloader.dataset
     assert {d.split for d in dataset_cfgs(Config(dict(train_dataloader=cfg.train_dataloader)))} == {'train'}

@@ -1,3 +1,4 @@
+from .bit_entropy_head import BitEntropyHead
 from .cls_head import ClsHead
 from .cmim_head import CMIMHead
 from .depth_head import DepthHead
@@ -6,6 +7,6 @@ from .linear_depth_head import LinearDepthHead
 from .seg_heads import ASPPHead, DepthwiseSeparableASPPHead, FCNHead, SegformerHead, UPerHead
 
 __all__ = [
-    'ASPPHead', 'CMIMHead', 'ClsHead', 'DepthHead', 'DepthwiseSeparableASPPHead', 'FCNHead',
+    'ASPPHead', 'BitEntropyHead', 'CMIMHead', 'ClsHead', 'DepthHead', 'DepthwiseSeparableASPPHead', 'FCNHead',
     'FeatureRegressionHead', 'LinearDepthHead', 'SegformerHead', 'UPerHead',
 ]
