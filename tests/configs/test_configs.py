@@ -23,6 +23,7 @@ HEADS = sorted(p.name for p in (CONFIGS / '_base_/models').glob('bnn_*.py'))
 def load(name, rooms_root, **options):
     cfg = Config.fromfile(CONFIGS / name)
     cfg.merge_from_dict(options)
+    cfg.model.backbone.pop('init_cfg', None)  # an encoder that is trained first
     set_data_root(cfg, str(rooms_root))
     init_default_scope(cfg.default_scope)
     return cfg
