@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -18,9 +18,9 @@ from . import plots
 from .figures import METRICS, class_figures, read_sums
 from .painted import painted_strips
 from .protocol import is_synthetic, protocol
-from .statistics import Interval
 from .store import Store
 from .summary import Difference, Figure, Summary, summarize
+from .text import difference_text, interval_text, mean_text, verdict
 
 DATA = Path(__file__).parent / 'data'
 _COLUMNS = ('task', 'mode', 'share', 'encoder', 'metric', 'seeds', 'mean', 'std', 'difference', 'seeds_low',
@@ -94,8 +94,8 @@ def to_markdown(summary: Summary) -> str:
     for task in summary.distinct('task'):
         metrics = summary.metrics[task]
         cells = [[row.key.encoder, row.key.mode or '-', f'{row.key.share} %', str(len(row.seeds)),
-                  *(_mean(row.figures.get(metric)) for metric in metrics),
-                  _difference(row.figures.get(metrics[0])), f'{row.minutes:.1f}']
+                  *(mean_text(row.figures.get(metric)) for metric in metrics),
+                  difference_text(row.figures.get(metrics[0])), f'{row.minutes:.1f}']
                  for row in summary.cells(task)]
         header = ['encoder', 'mode', 'labels', 'seeds', *metrics, f'Δ {metrics[0]} [seeds] [images]',
                   'minutes']
@@ -120,32 +120,6 @@ def _few(names: list[str], shown: int = 5) -> str:
     return ', '.join(names[:shown]) + (f' and {len(names) - shown} more' if len(names) > shown else '')
 
 
-def _mean(figure: Optional[Figure]) -> str:
-    if figure is None:
-        return '-'
-    return f'{figure.mean:.4g}' + (f' ± {figure.std:.2g}' if figure.std is not None else '')
-
-
-def _difference(figure: Optional[Figure]) -> str:
-    if figure is None or figure.difference is None:
-        return '-'
-    difference = figure.difference
-    return (f'{difference.mean:+.3g} {_interval(difference.seeds)} {_interval(difference.images)}'
-            f'{_verdict(difference)}')
-
-
-def _interval(interval: Optional[Interval]) -> str:
-    return f'[{interval[0]:+.3g}, {interval[1]:+.3g}]' if interval else '[-]'
-
-
-def _verdict(difference: Difference) -> str:
-    if difference.shown:
-        return ''
-    if difference.seeds is None:
-        return ', one seed: nothing shown'
-    return ', no difference shown: not paired by images' if difference.images is None else ', holds 0'
-
-
 def _tone(difference: Difference, metric: str) -> str:
     """Class of the page's style: whether the difference is shown to be for better or for worse."""
     if not difference.shown or metric not in METRICS:
@@ -157,7 +131,7 @@ def to_html(summary: Summary, store: Store) -> str:
     """The page."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
-        mean=_mean, interval=_interval, verdict=_verdict, title=plots.title, tone=_tone)
+        mean=mean_text, interval=interval_text, verdict=verdict, title=plots.title, tone=_tone)
     template = environment.from_string((DATA / 'report.html').read_text())
     encoders = summary.distinct('encoder')
     real = not any(is_synthetic(root) for root in summary.manifest['data'])

@@ -147,10 +147,11 @@ class FrozenTeacher(nn.Module):
             self.loaded = True
             return
         if '://' not in self.checkpoint and not os.path.isfile(self.checkpoint):
-            made_by = Path(self.checkpoint).parent.name or 'CONFIG'
+            name = f'{Path(self.checkpoint).parent.name or "CONFIG"}.py'
+            made_by = next(Path('configs').rglob(name), Path('configs/pretrain', name))
             raise CheckpointError(
                 f'{self.checkpoint}: there is no such checkpoint of the teacher. Train it first, e.g. by '
-                f'python tools/train.py configs/pretrain/{made_by}.py --data-root DIR, or name another one '
+                f'python tools/train.py {made_by} --data-root DIR, or name another one '
                 "in the teacher's checkpoint=")
         loaded = CheckpointLoader.load_checkpoint(self.checkpoint, map_location='cpu', logger='silent')
         state = loaded.get('state_dict', loaded)

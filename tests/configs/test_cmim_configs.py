@@ -67,7 +67,7 @@ def test_only_adds_to_its_baseline(name):
         twin = Config.fromfile((CONFIGS / name).with_name(f'{folder}.py'))
         assert file == f'iter_{twin.train_cfg.max_iters}.pth'
         with torch.device('meta'):
-            taught = MODELS.build(full_precision_twin(plain.model))
+            taught = MODELS.build(teacher.get('model') or full_precision_twin(plain.model))
             trained = MODELS.build(dict(twin.model, data_preprocessor=None))
         shapes = [{k: v.shape for k, v in model.state_dict().items()} for model in (taught, trained)]
         assert shapes[0] == shapes[1]

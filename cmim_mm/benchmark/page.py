@@ -1,0 +1,67 @@
+"""Tables of a Markdown page, generated from the results of grids that lie beside it.
+
+A block of the page names a grid's ``results.json`` and a task, and holds what was made of them::
+
+    <!-- results: study/transfer.json segmentation mIoU aAcc -->
+    | encoder | ... |
+    <!-- end -->
+"""
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from cmim_mm.engine.cli import format_table
+
+from .summary import Difference, Figure
+from .text import difference_text, mean_text
+
+_BLOCK = re.compile(r'(?P<head><!-- results: (?P<asked>[^\n]*?) -->\n).*?(?P<end><!-- end -->)', re.DOTALL)
+
+
+class PageError(ValueError):
+    """A block that cannot be filled; the message names the page, the block and what is wrong."""
+
+
+def fill(page: Path) -> str:
+    """The page with every block made anew.
+
+    Raises:
+        PageError: A block names a file, task or metric that is not there, or has no end.
+    """
+    text = page.read_text()
+    if text.count('<!-- results: ') != len(_BLOCK.findall(text)):
+        raise PageError(f'{page}: a block that begins with "<!-- results: ... -->" has no "<!-- end -->"')
+    return _BLOCK.sub(lambda block: f'{block["head"]}{_table(page, block["asked"])}\n{block["end"]}', text)
+
+
+def _table(page: Path, asked: str) -> str:
+    file, task, *metrics = asked.split()
+    path = page.parent / file
+    if not path.is_file():
+        raise PageError(f'{page}: {asked}: there is no {path}; copy the results.json of a grid there')
+    results = json.loads(path.read_text())
+    rows = [row for row in results['rows'] if row['task'] == task]
+    if not rows:
+        tasks = ', '.join(sorted({row['task'] for row in results['rows']}))
+        raise PageError(f'{page}: {asked}: {path} has no task {task!r}; it has {tasks}')
+    known = {metric for row in rows for metric in row['figures']}
+    for metric in metrics:
+        if metric not in known:
+            raise PageError(f'{page}: {asked}: {path} has no metric {metric!r}; it has '
+                            f'{", ".join(sorted(known))}')
+    header = ['encoder', 'mode', 'labels', 'seeds', *metrics, f'Δ {metrics[0]} [seeds] [images]']
+    cells = [[row['encoder'], row['mode'] or '-', f'{row["share"]} %', str(len(row['seeds'])),
+              *(mean_text(_figure(row, metric)) for metric in metrics),
+              difference_text(_figure(row, metrics[0]))] for row in rows]
+    return format_table(header, cells)
+
+
+def _figure(row: Mapping[str, Any], metric: str) -> Optional[Figure]:
+    found = row['figures'].get(metric)
+    if found is None:
+        return None
+    difference = found['difference'] and Difference(
+        *(found['difference'][name] for name in Difference._fields))
+    return Figure(found['mean'], found['std'], tuple(found['values']), difference)

@@ -1,0 +1,53 @@
+"""Tables of a page are those of the results beside it."""
+import json
+
+import pytest
+
+from cmim_mm.benchmark.page import PageError, fill
+
+FIGURE = dict(mean=10.25, std=0.5, values=[9.75, 10.75], difference=None)
+BETTER = dict(mean=11.5, std=None, values=[11.5], difference=dict(
+    mean=1.25, seeds=[0.5, 2.0], images=[1.0, 1.5], shown=True))
+WITHIN = dict(mean=10.0, std=0.1, values=[10.0, 10.1], difference=dict(
+    mean=-0.25, seeds=[-1.0, 0.5], images=[-0.5, -0.1], shown=False))
+
+
+@pytest.fixture
+def page(tmp_path):
+    rows = [dict(encoder=name, task='segmentation', mode='finetune', share=100, seeds=[0, 1],
+                 figures=dict(mIoU=figure)) for name, figure in
+            dict(scratch=FIGURE, better=BETTER, within=WITHIN).items()]
+    (tmp_path / 'grid.json').write_text(json.dumps(dict(rows=rows)))
+    path = tmp_path / 'results.md'
+    path.write_text('# Title\n<!-- results: grid.json segmentation mIoU -->\nold\n<!-- end -->\nrest\n')
+    return path
+
+
+def test_a_block_is_made_anew_and_the_rest_stays(page):
+    lines = fill(page).splitlines()
+    assert lines[0] == '# Title' and lines[-1] == 'rest' and 'old' not in lines
+    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines if line.startswith('|')]
+    assert cells[0] == ['encoder', 'mode', 'labels', 'seeds', 'mIoU', 'Δ mIoU [seeds] [images]']
+    assert cells[2] == ['scratch', 'finetune', '100 %', '2', '10.25 ± 0.5', '-']
+    assert cells[3][4:] == ['11.5', '+1.25 [+0.5, +2] [+1, +1.5]']
+    assert cells[4][5] == '-0.25 [-1, +0.5] [-0.5, -0.1], holds 0'
+    page.write_text(fill(page))
+    assert fill(page) == page.read_text()
+
+
+@pytest.mark.parametrize('block, message', [
+    ('no.json segmentation mIoU', 'there is no .*no.json; copy the results.json'),
+    ('grid.json depth mIoU', "has no task 'depth'; it has segmentation"),
+    ('grid.json segmentation rmse', "has no metric 'rmse'; it has mIoU")])
+def test_what_is_not_there_is_named(page, block, message):
+    page.write_text(f'<!-- results: {block} -->\n<!-- end -->\n')
+    with pytest.raises(PageError, match=message):
+        fill(page)
+    page.write_text(f'<!-- results: {block} -->\n')
+    with pytest.raises(PageError, match='has no "<!-- end -->"'):
+        fill(page)
+
+
+def test_the_tables_of_the_docs_are_those_of_their_stores(repository):
+    page = repository / 'docs/results.md'
+    assert fill(page) == page.read_text()
