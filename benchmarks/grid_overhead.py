@@ -1,30 +1,32 @@
 """What a grid costs beside its runs: a call of tools/benchmark_transfer.py against the same configs by hand.
 
-By hand is ``tools/train.py`` and then ``tools/test.py`` of every run's config. The two take turns, and every
-second round begins with the other one, so that a machine that slows down hits both alike:
+By hand is ``tools/train.py`` and then ``tools/test.py`` of every run's config. Both ways are on at once and
+take turns of a few seconds, all processes of one stopped while the other goes on, so that whatever else
+the machine does hits both alike:
 
     python benchmarks/grid_overhead.py --data-root data/nyud --steps 700
 
-Processor time is that of all processes that a way started; other load on the machine changes it less than the
-clock. Each run should take two minutes or more.
+Each run should take two minutes or more.
 """
 import ctypes
-import json
 import os
-import resource
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 import torch
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
+from cmim_mm.benchmark.grid import Grid
+from cmim_mm.benchmark.plan import TRANSFER, plan_grid
 from cmim_mm.benchmark.tool import positive
 from cmim_mm.engine.cli import ToolError, format_table, parse_args, run
 
@@ -42,9 +44,56 @@ options = {options!r}
 
 
 class Spent(NamedTuple):
-    """Seconds by the clock and of the processors."""
+    """Seconds by the clock, in its own turns, and of the processors, of a way with all its processes."""
     wall: float
     cpu: float
+
+
+class Way:
+    """A shell command that goes on in turns, with all its processes; what it prints goes to ``log``."""
+
+    def __init__(self, command: str, log: Path, threads: int) -> None:
+        self.command, self.log, self.wall, self.cpu, self.status, self.over = command, log, 0.0, 0.0, 0, False
+        environment = {**os.environ, 'PYTHONPATH': str(REPOSITORY), 'OMP_NUM_THREADS': str(threads)}
+        with open(log, 'w') as file:
+            self.process = subprocess.Popen(['bash', '-c', command], stdout=file, stderr=subprocess.STDOUT,
+                                            env=environment, start_new_session=True)
+        self.group = self.process.pid
+        os.killpg(self.group, signal.SIGSTOP)
+
+    def turn(self, seconds: float) -> None:
+        """Goes on for a while, or to its end.
+
+        Raises:
+            ToolError: It fails.
+        """
+        started = time.perf_counter()
+        os.killpg(self.group, signal.SIGCONT)
+        while not self.over and time.perf_counter() - started < seconds:
+            time.sleep(0.05)
+            self._reap()
+        self.wall += time.perf_counter() - started
+        if self.status:
+            raise ToolError(f'{self.command}: failed\n{self.log.read_text()[-2000:]}')
+        if not self.over:
+            os.killpg(self.group, signal.SIGSTOP)
+
+    def _reap(self) -> None:
+        try:
+            while True:
+                pid, status, usage = os.wait4(-self.group, os.WNOHANG)
+                if not pid:
+                    return
+                self.cpu += usage.ru_utime + usage.ru_stime
+                if pid == self.group:
+                    self.status = status
+        except ChildProcessError:
+            self.over = True
+
+    def kill(self) -> None:
+        """Ends all that is left of it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.group, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
@@ -54,64 +103,44 @@ def adopt_orphans() -> None:
         raise ToolError(f'prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(ctypes.get_errno())}')
 
 
-def timed(commands: Sequence[Sequence[str]], threads: int = 1) -> Spent:
-    """Runs commands one after another, with all that they start.
-
-    Raises:
-        ToolError: One fails.
-    """
-    environment = {**os.environ, 'PYTHONPATH': str(REPOSITORY), 'OMP_NUM_THREADS': str(threads)}
-    before, wall = _cpu_of_children(), 0.0
-    for command in commands:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   text=True, start_new_session=True)
-        try:
-            output, _ = process.communicate()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGTERM)
-            raise
-        wall += time.perf_counter() - started
-        _wait_for_group(process.pid)
-        if process.returncode:
-            raise ToolError(f'{" ".join(command)}: failed\n{output[-2000:]}')
-    return Spent(wall, _cpu_of_children() - before)
+def alternate(commands: Mapping[str, str], folder: Path, threads: int = 1,
+              seconds: float = 3.0) -> dict[str, Spent]:
+    """Runs commands in turns of so many seconds until all have ended; their logs go to ``folder``."""
+    ways = {name: Way(command, folder / f'{name}.log', threads) for name, command in commands.items()}
+    try:
+        while not all(way.over for way in ways.values()):
+            for way in ways.values():
+                if not way.over:
+                    way.turn(seconds)
+    finally:
+        for way in ways.values():
+            way.kill()
+    return {name: Spent(way.wall, way.cpu) for name, way in ways.items()}
 
 
-def _wait_for_group(number: int) -> None:
-    while True:
-        try:
-            os.waitpid(-number, 0)
-        except ChildProcessError:
-            return
-
-
-def _cpu_of_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def tool(name: str, *arguments: object) -> list[str]:
+def tool(name: str, *arguments: object) -> str:
     """The command line of one of ``tools/``."""
-    return [sys.executable, str(REPOSITORY / 'tools' / name), *map(str, arguments)]
+    return shlex.join([sys.executable, str(REPOSITORY / 'tools' / name), *map(str, arguments)])
 
 
-def by_grid(grid: Path, data_root: str, folder: Path, threads: int) -> tuple[Spent, list[float]]:
-    """One call in a new folder; what it took, and the seconds of each run as the store has them."""
-    command = tool('benchmark_transfer.py', grid, '--data-root', data_root, '--work-dir', folder)
-    spent = timed([command], threads)
-    records = map(json.loads, (folder / 'results.jsonl').read_text().splitlines())
-    return spent, [record['seconds'] for record in records if 'curves' in record]
-
-
-def by_hand(configs: Sequence[Path], steps: int, folder: Path, threads: int) -> Spent:
+def by_hand(configs: Sequence[Path], steps: int, folder: Path) -> str:
     """Training and test of each config."""
     commands = []
     for i, config in enumerate(configs):
         where = folder / str(i)
         commands += [tool('train.py', config, '--work-dir', where),
                      tool('test.py', config, where / f'iter_{steps}.pth', '--work-dir', where / 'test')]
-    return timed(commands, threads)
+    return ' && '.join(commands)
+
+
+def write_configs(grid: Path, data_root: str, folder: Path) -> list[Path]:
+    """Those of the grid's trainings."""
+    runs, _ = plan_grid(Grid(str(grid)), folder, data_root)
+    configs = []
+    for training in (one for one in runs if one.kind == TRANSFER):
+        configs.append(folder / f'{len(configs)}.py')
+        configs[-1].write_text(training.config)
+    return configs
 
 
 def make_parser() -> ArgumentParser:
@@ -122,7 +151,6 @@ def make_parser() -> ArgumentParser:
     parser.add_argument('--steps', type=positive, default=700, metavar='N',
                         help='of a training (%(default)s)')
     parser.add_argument('--runs', type=positive, default=2, metavar='N', help='of the grid (%(default)s)')
-    parser.add_argument('--rounds', type=positive, default=2, metavar='N', help='of both ways (%(default)s)')
     parser.add_argument('--threads', type=positive, default=1, metavar='N', help='of torch (%(default)s)')
     return parser
 
@@ -134,29 +162,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     options = {'train_cfg.max_iters': args.steps, 'default_hooks.checkpoint.interval': args.steps,
                'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False,
                'test_dataloader.num_workers': 0, 'test_dataloader.persistent_workers': False}
-    rows, runs, totals = [], [], {'grid': [], 'by hand': []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        grid = folder / 'overhead.py'
+        grid, store = folder / 'overhead.py', folder / 'grid'
         grid.write_text(GRID.format(config=str(Path(args.config).resolve()), seeds=[*range(args.runs)],
                                     options=options))
-        for number in range(args.rounds):
-            for way in ('grid', 'by hand') if number % 2 == 0 else ('by hand', 'grid'):
-                where = folder / f'{number} {way}'
-                if way == 'grid':
-                    spent, seconds = by_grid(grid, args.data_root, where, args.threads)
-                    runs.append(spent.wall - sum(seconds))
-                else:
-                    configs = sorted(folder.glob('0 grid/runs/task/*/*/*/seed*/config.py'))
-                    spent = by_hand(configs, args.steps, where, args.threads)
-                totals[way].append(spent)
-                rows.append([number + 1, way, f'{spent.wall:.1f}', f'{spent.cpu:.1f}'])
-                print(*rows[-1], sep='  ', file=sys.stderr, flush=True)
-    grid_sum, hand_sum = (Spent(*map(sum, zip(*totals[way]))) for way in ('grid', 'by hand'))
-    rows.append(['all', 'grid / by hand', *(f'{a / b - 1:+.2%}' for a, b in zip(grid_sum, hand_sum))])
-    print(format_table(['round', 'way', 'clock, s', 'CPU, s'], rows))
-    print(f'\n{args.runs} runs of {args.steps} steps of {Path(args.config).name} in each call; of its time '
-          f'{max(runs):.1f} s were beside them. {machine(torch.device("cpu"))}')
+        configs = write_configs(grid, args.data_root, folder)
+        spent = alternate({
+            'grid': tool('benchmark_transfer.py', grid, '--data-root', args.data_root, '--work-dir', store),
+            'by hand': by_hand(configs, args.steps, folder / 'hand')}, folder, args.threads)
+    rows = [[way, f'{one.wall:.1f}', f'{one.cpu:.1f}'] for way, one in spent.items()]
+    rows.append(['overhead', *(f'{a / b - 1:+.2%}' for a, b in zip(spent['grid'], spent['by hand']))])
+    print(format_table(['way', 'clock, s', 'CPU, s'], rows))
+    print(f'\n{args.runs} runs of {args.steps} steps of {Path(args.config).name}; '
+          f'{machine(torch.device("cpu"))}')
 
 
 if __name__ == '__main__':
