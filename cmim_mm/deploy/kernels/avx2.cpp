@@ -50,9 +50,8 @@ inline uint64_t at_least(Floats a, Floats b) {
 }
 inline uint64_t at_least(Ints a, Ints b) { return _mm256_movemask_ps((__m256)(a >= b)); }
 
-inline __m256i look_up(uint64_t start, __m256i nibbles) {
-  __m128i table = _mm_load_si128(reinterpret_cast<const __m128i*>(TABLES.differing + start));
-  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), nibbles);
+inline __m256i table_of(uint64_t start) {
+  return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(TABLES.differing + start)));
 }
 
 inline void add_to(int32_t* counts, __m256i bytes) {
@@ -74,24 +73,32 @@ void tile_bytes(const Cell* x, int64_t stride, const Step* steps, int64_t n, con
   for (int64_t start = 0; start < n; start += MOST_STEPS) {
     __m256i sums[P][V] = {};
     for (int64_t i = start; i < std::min(n, start + MOST_STEPS); i++) {
-      const uint8_t* starts = reinterpret_cast<const uint8_t*>(x + steps[i].x);
-      const uint8_t* bytes = w + int64_t(4 * 32 * V) * steps[i].w;
+      const uint8_t* starts[P];
 #pragma GCC unroll 4
-      for (int byte = 0; byte < 4; byte++) {
-        __m256i low[V], high[V];
+      for (int p = 0; p < P; p++) {
+        starts[p] = reinterpret_cast<const uint8_t*>(x + steps[i].x + p * stride);
+      }
+      const uint8_t* bytes = w + int64_t(4 * 32 * V) * steps[i].w;
+#pragma GCC unroll 8
+      for (int nibble = 0; nibble < 8; nibble++) {
+        __m256i nibbles[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; v++) {
-          __m256i both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + 32 * (V * byte + v)));
-          low[v] = _mm256_and_si256(both, low_half);
-          high[v] = _mm256_and_si256(_mm256_srli_epi16(both, 4), low_half);
+          const uint8_t* both = bytes + 32 * (nibble / 2 * V + v);
+          nibbles[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(both));
+          if (nibble % 2) nibbles[v] = _mm256_srli_epi16(nibbles[v], 4);
+          nibbles[v] = _mm256_and_si256(nibbles[v], low_half);
         }
 #pragma GCC unroll 4
-        for (int p = 0; p < P; p++)
+        for (int p = 0; p < P; p++) {
+          __m256i table = table_of(starts[p][nibble]);
 #pragma GCC unroll 2
           for (int v = 0; v < V; v++) {
-            sums[p][v] = _mm256_add_epi8(sums[p][v], look_up(starts[8 * p * stride + 2 * byte], low[v]));
-            sums[p][v] = _mm256_add_epi8(sums[p][v], look_up(starts[8 * p * stride + 2 * byte + 1], high[v]));
+            __m256i sum = _mm256_add_epi8(sums[p][v], _mm256_shuffle_epi8(table, nibbles[v]));
+            asm("" : "+x"(sum));  // else the compiler regroups the additions and spills registers
+            sums[p][v] = sum;
           }
+        }
       }
     }
 #pragma GCC unroll 4

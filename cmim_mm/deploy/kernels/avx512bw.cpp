@@ -24,8 +24,8 @@ bool supported() {
 namespace cmim_mm {
 namespace {
 
-constexpr int PIXELS = 4;
-constexpr int BLOCK = 8;        // words whose sum carries into the eights once
+constexpr int PIXELS = 2;
+constexpr int BLOCK = 8;         // words whose sum carries into the eights once
 constexpr int MOST_BLOCKS = 31;  // bytes of eights hold 255 = 31 * 8 + 7
 
 struct CarrySave {
@@ -49,6 +49,25 @@ inline __m512i count_bytes(__m512i v, int times) {
                          _mm512_shuffle_epi8(table, high));
 }
 
+// Fewer words than a block, where there were none before, carry nothing into the eights.
+template <class Word>
+inline CarrySave start_with(int64_t n, Word word) {
+  CarrySave s = {};
+  if (n <= 2) {
+    __m512i a = word(0), b = word(1);
+    s.ones = _mm512_xor_si512(a, b);
+    s.twos = _mm512_and_si512(a, b);
+    return s;
+  }
+  __m512i twos_a = add_carry(s.ones, word(0), word(1)), twos_b = add_carry(s.ones, word(2), word(3));
+  s.fours = add_carry(s.twos, twos_a, twos_b);
+  if (n <= 4) return s;
+  twos_a = add_carry(s.ones, word(4), word(5));
+  twos_b = add_carry(s.ones, word(6), __m512i{});
+  s.fours = _mm512_or_si512(s.fours, add_carry(s.twos, twos_a, twos_b));
+  return s;
+}
+
 inline void add_block(CarrySave& s, const __m512i (&words)[BLOCK]) {
   __m512i twos_a = add_carry(s.ones, words[0], words[1]), twos_b = add_carry(s.ones, words[2], words[3]);
   __m512i fours_a = add_carry(s.twos, twos_a, twos_b);
@@ -69,34 +88,41 @@ inline __m512i total(const CarrySave& s) {
 
 template <int P, int Q>
 void tile(const Cell* x, int64_t stride, const Step* steps, int64_t n, const uint32_t* w, int32_t* counts) {
-  for (int q = 0; q < Q; q++) {
+  const int64_t first = n % BLOCK;
+  for (int q = 0; q < Q; q++, w += 16) {
+    CarrySave sums[P] = {};
     __m512i totals[P] = {};
-    for (int64_t start = 0; start < n; start += BLOCK * MOST_BLOCKS) {
-      int64_t end = std::min<int64_t>(n, start + BLOCK * MOST_BLOCKS);
-      CarrySave sums[P] = {};
-      for (int64_t i = start; i < end; i += BLOCK) {
-        __m512i filters[BLOCK];
-        const Cell* cells[BLOCK];
-        int64_t left = std::min<int64_t>(BLOCK, end - i);
-#pragma GCC unroll 8
-        for (int k = 0; k < BLOCK; k++) {
-          bool live = k < left;
-          filters[k] = live ? _mm512_loadu_si512(w + 16 * Q * int64_t(steps[i + k].w) + 16 * q) : __m512i{};
-          cells[k] = live ? x + steps[i + k].x : nullptr;
-        }
+    if (first)
 #pragma GCC unroll 4
+      for (int p = 0; p < P; p++)
+        sums[p] = start_with(first, [&](int k) {
+          if (k >= first) return __m512i{};
+          return _mm512_xor_si512(_mm512_set1_epi32(x[steps[k].x + p * stride]),
+                                  _mm512_loadu_si512(w + int64_t(16 * Q) * steps[k].w));
+        });
+    for (int64_t i = first, blocks = 0; i < n; i += BLOCK, blocks++) {
+      if (blocks == MOST_BLOCKS) {
         for (int p = 0; p < P; p++) {
-          __m512i words[BLOCK];
-#pragma GCC unroll 8
-          for (int k = 0; k < BLOCK; k++)
-            words[k] = k < left ? _mm512_xor_si512(_mm512_set1_epi32(cells[k][p * stride]), filters[k]) : __m512i{};
-          add_block(sums[p], words);
+          totals[p] = _mm512_add_epi32(totals[p], total(sums[p]));
+          sums[p] = CarrySave{};
         }
+        blocks = 0;
       }
+      const Step* step = steps + i;
+      __m512i filters[BLOCK];
+#pragma GCC unroll 8
+      for (int k = 0; k < BLOCK; k++) filters[k] = _mm512_loadu_si512(w + int64_t(16 * Q) * step[k].w);
 #pragma GCC unroll 4
-      for (int p = 0; p < P; p++) totals[p] = _mm512_add_epi32(totals[p], total(sums[p]));
+      for (int p = 0; p < P; p++) {
+        __m512i words[BLOCK];
+#pragma GCC unroll 8
+        for (int k = 0; k < BLOCK; k++)
+          words[k] = _mm512_xor_si512(_mm512_set1_epi32(x[step[k].x + p * stride]), filters[k]);
+        add_block(sums[p], words);
+      }
     }
-    for (int p = 0; p < P; p++) _mm512_store_si512(counts + 64 * p + 16 * q, totals[p]);
+    for (int p = 0; p < P; p++)
+      _mm512_store_si512(counts + 64 * p + 16 * q, _mm512_add_epi32(totals[p], total(sums[p])));
   }
 }
 

@@ -70,20 +70,22 @@ void finish_sums(const Conv& c, const Epilogue& e, const Tile& t) {
   for (int64_t p = 0; p < t.pixels; p++)
     for (int64_t i = 0; i < t.count; i += LANES) {
       Ints s = sums_at(t, p, i);
-      memcpy(e.sums + (t.at + p) * c.out_channels + t.channel + i, &s, 4 * std::min<int64_t>(LANES, t.count - i));
+      int32_t* to = e.sums + (t.at + p) * c.out_channels + t.channel + i;
+      if (t.count - i >= LANES)
+        memcpy(to, &s, sizeof s);
+      else
+        memcpy(to, &s, 4 * (t.count - i));
     }
 }
 
 void finish_threshold(const Epilogue& e, const Tile& t) {
-  for (int64_t p = 0; p < t.pixels; p++) {
-    uint64_t word = 0;
-    for (int64_t i = 0; i < t.count; i += LANES) {
-      uint64_t reached = at_least(sums_at(t, p, i), vector_at<Ints>(e.threshold + t.lane + i));
-      uint64_t flip = at_least(Ints{} - 1, vector_at<Ints>(e.flip + t.lane + i));
-      word |= (reached ^ flip) << i;
-    }
-    put_bits(e, t.at + p, t.channel, t.count, word);
+  uint64_t words[PIXELS] = {};
+  for (int64_t i = 0; i < t.count; i += LANES) {
+    Ints threshold = vector_at<Ints>(e.threshold + t.lane + i);
+    uint64_t flip = at_least(Ints{} - 1, vector_at<Ints>(e.flip + t.lane + i));
+    for (int64_t p = 0; p < t.pixels; p++) words[p] |= (at_least(sums_at(t, p, i), threshold) ^ flip) << i;
   }
+  for (int64_t p = 0; p < t.pixels; p++) put_bits(e, t.at + p, t.channel, t.count, words[p]);
 }
 
 inline Floats without_border(const Conv& c, const Epilogue& e, const Tile& t, int64_t p, int64_t i, Floats v) {
@@ -94,34 +96,30 @@ inline Floats without_border(const Conv& c, const Epilogue& e, const Tile& t, in
 }
 
 void finish_fused(const Conv& c, const Epilogue& e, const Tile& t) {
-  uint64_t words[PIXELS] = {};
-  for (int64_t i = 0; i < t.count; i += LANES) {
-    int64_t lane = t.lane + i, count = std::min<int64_t>(LANES, t.count - i);
-    auto table = [lane](const float* data) { return data ? vector_at<Floats>(data + lane) : Floats{}; };
-    Floats scale = table(e.scale), window = table(e.window), offset = table(e.offset);
-    Floats shift_in = table(e.shift_in), positive = table(e.positive), negative = table(e.negative);
-    Floats shift_out = table(e.shift_out), next_threshold = table(e.next_threshold);
-    for (int64_t p = 0; p < t.pixels; p++) {
+  for (int64_t p = 0; p < t.pixels; p++) {
+    uint64_t word = 0;
+    for (int64_t i = 0; i < t.count; i += LANES) {
+      int64_t lane = t.lane + i, count = std::min<int64_t>(LANES, t.count - i);
       int64_t at = (t.at + p) * c.out_channels + t.channel + i;
-      Floats v = __builtin_convertvector(sums_at(t, p, i), Floats) * scale;
-      if (e.window) v += window * static_cast<float>(t.pixel[p].total);
-      v += offset;
+      auto table = [lane](const float* data) { return vector_at<Floats>(data + lane); };
+      Floats v = __builtin_convertvector(sums_at(t, p, i), Floats) * table(e.scale);
+      if (e.window) v += table(e.window) * static_cast<float>(t.pixel[p].total);
+      v += table(e.offset);
       if (e.border && t.pixel[p].edge) v = without_border(c, e, t, p, i, v);
       if (e.shortcut.data) v += load_floats(e.shortcut, at, count);
       if (e.shift_in) {
-        v += shift_in;
-        v = v * (v > Floats{} ? positive : negative) + shift_out;
+        v += table(e.shift_in);
+        v = v * (v > Floats{} ? table(e.positive) : table(e.negative)) + table(e.shift_out);
       }
       if (e.clamp) {
         v = v < e.low ? Floats{} + e.low : v;
         v = v > e.high ? Floats{} + e.high : v;
       }
       if (e.y.data) store_floats(e.y, at, count, v);
-      if (e.next_threshold) words[p] |= at_least(v, next_threshold) << i;
+      if (e.next_threshold) word |= at_least(v, table(e.next_threshold)) << i;
     }
+    if (e.next_threshold) put_bits(e, t.at + p, t.channel, t.count, word);
   }
-  if (e.next_threshold)
-    for (int64_t p = 0; p < t.pixels; p++) put_bits(e, t.at + p, t.channel, t.count, words[p]);
 }
 
 void finish(const Conv& c, const Epilogue& e, const Tile& t) {

@@ -78,6 +78,7 @@ struct Scratch {
   std::vector<Pixel> pixels;
   std::vector<int32_t> columns;
   std::vector<const uint64_t*> rows;
+  int64_t described = -1;  // rows inside the image that pixels are described for
 
   explicit Scratch(const Conv& c)
       : cells(c.kernel_h * c.padded_width() * c.dwords()), steps(c.taps() * c.dwords()),
@@ -110,7 +111,7 @@ struct Kernel {
 
 extern const Kernel serial, avx2, avx512bw, avx512vpopcntdq, neon;
 
-const Kernel* const* kernels();                // those of this architecture, the best last, then null
+const std::vector<const Kernel*>& kernels();   // those that this machine runs, the best last
 extern "C" const char* cmim_mm_kernels();    // names of those that this machine runs, the best last, by commas
 extern "C" double cmim_mm_limit(const char* kernel, double seconds);  // bits a second of its limit, on one core
 int64_t prepared_words(const Conv&);           // 64-bit words, as Geometry.prepared_words in geometry.py
@@ -141,6 +142,10 @@ inline void store(const Map& map, int64_t at, float value) {
 inline void put_bits(const Epilogue& e, int64_t at, int64_t first, int64_t count, uint64_t bits) {
   uint64_t* pixel = e.bits + at * e.next_groups * e.next_words;
   if (count < 64) bits &= (uint64_t(1) << count) - 1;
+  if (e.next_groups == 1 && first % 64 == 0) {
+    pixel[first / 64] = bits;
+    return;
+  }
   while (count > 0) {
     int64_t group = e.next_groups == 1 ? 0 : first / e.next_channels, channel = first - group * e.next_channels;
     int64_t shift = channel % 64, room = std::min({count, e.next_channels - channel, 64 - shift});

@@ -13,23 +13,26 @@ int64_t num_prepared_bits(const Conv& c) { return c.groups * c.lanes() * c.taps(
 
 }  // namespace
 
-const Kernel* const* kernels() {
-  static const Kernel* const all[] = {
-      &serial,
+const std::vector<const Kernel*>& kernels() {
+  static const std::vector<const Kernel*> here = [] {  // once: cpuid takes microseconds in a virtual machine
+    std::vector<const Kernel*> all = {
+        &serial,
 #if defined(__x86_64__)
-      &avx2, &avx512bw, &avx512vpopcntdq,
+        &avx2, &avx512bw, &avx512vpopcntdq,
 #elif defined(__aarch64__)
-      &neon,
+        &neon,
 #endif
-      nullptr};
-  return all;
+    };
+    all.erase(std::remove_if(all.begin(), all.end(), [](auto kernel) { return !kernel->supported(); }), all.end());
+    return all;
+  }();
+  return here;
 }
 
 const char* cmim_mm_kernels() {
   static const std::string names = [] {
     std::string all;
-    for (auto kernel = kernels(); *kernel; kernel++)
-      if ((*kernel)->supported()) all += (all.empty() ? "" : ",") + std::string((*kernel)->name);
+    for (auto kernel : kernels()) all += (all.empty() ? "" : ",") + std::string(kernel->name);
     return all;
   }();
   return names.c_str();
@@ -37,12 +40,12 @@ const char* cmim_mm_kernels() {
 
 double cmim_mm_limit(const char* name, double seconds) {
   using Clock = std::chrono::steady_clock;
-  for (auto kernel = kernels(); *kernel; kernel++) {
-    if (strcmp(name, (*kernel)->name) || !(*kernel)->supported()) continue;
+  for (auto kernel : kernels()) {
+    if (strcmp(name, kernel->name)) continue;
     double best = 0;
     for (auto end = Clock::now() + std::chrono::duration<double>(seconds); Clock::now() < end;) {
       auto start = Clock::now();
-      double bits = (*kernel)->limit(100000);
+      double bits = kernel->limit(100000);
       best = std::max(best, bits / std::chrono::duration<double>(Clock::now() - start).count());
     }
     return best;

@@ -25,8 +25,8 @@ using Optional = std::optional<Tensor>;
 const Kernel& chosen() {
   const char* forced = getenv("CMIM_MM_KERNEL");
   const Kernel* best = nullptr;
-  for (auto all = kernels(); *all; all++)
-    if ((*all)->supported() && (!forced || !*forced || !strcmp(forced, (*all)->name))) best = *all;
+  for (auto kernel : kernels())
+    if (!forced || !*forced || !strcmp(forced, kernel->name)) best = kernel;
   STD_TORCH_CHECK(best, "CMIM_MM_KERNEL=", forced, ": no such kernel on this machine; available are torch,",
                   cmim_mm_kernels());
   return *best;
@@ -83,13 +83,39 @@ const T* data(const Tensor& t) {
 
 Map map_of(const Tensor& t) { return {t.mutable_data_ptr(), t.scalar_type() == ScalarType::BFloat16}; }
 
-Tensor channels_last(const Tensor& t) { return torch::stable::contiguous(t, MemoryFormat::ChannelsLast); }
+// torch::stable's own ways to the next three go through the dispatcher and take microseconds each.
+Tensor dense(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
 
-Tensor new_bits(Ints shape) { return torch::stable::empty(shape, ScalarType::Long); }
+Tensor channels_last(const Tensor& t) {
+  int64_t expected = 1;
+  for (int64_t dim : {1, 3, 2, 0}) {
+    if (t.size(dim) != 1 && t.stride(dim) != expected)
+      return torch::stable::contiguous(t, MemoryFormat::ChannelsLast);
+    expected *= t.size(dim);
+  }
+  return t;
+}
 
-Tensor new_map(const Conv& c, ScalarType type) {
-  return torch::stable::empty(Ints{c.batch, c.out_channels, c.out_height, c.out_width}, type, std::nullopt,
-                              std::nullopt, std::nullopt, MemoryFormat::ChannelsLast);
+Tensor new_tensor(const Ints& shape, ScalarType type, std::vector<int> order) {
+  Ints strides(shape.size());
+  int64_t stride = 1;
+  for (int dim : order) {
+    strides[dim] = stride;
+    stride *= std::max<int64_t>(shape[dim], 1);
+  }
+  int32_t dtype = torch::stable::detail::to<int32_t>(torch::stable::detail::from(type));
+  AtenTensorHandle handle;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(
+      shape.size(), shape.data(), strides.data(), dtype, aoti_torch_device_type_cpu(), 0, &handle));
+  return Tensor(handle);
+}
+
+Tensor new_vector(int64_t length) { return new_tensor({length}, ScalarType::Long, {0}); }
+
+Tensor new_bits(const Ints& shape) { return new_tensor(shape, ScalarType::Long, {3, 2, 1, 0}); }
+
+Tensor new_map(const Conv& c, ScalarType type) {  // in channels_last memory
+  return new_tensor({c.batch, c.out_channels, c.out_height, c.out_width}, type, {1, 3, 2, 0});
 }
 
 // Checks filters and groups; what is not known of them yet stays 0.
@@ -106,7 +132,7 @@ Conv conv_of(const Tensor& weight, int64_t in_channels, int64_t groups) {
 
 Tensor prepare_weight(Tensor weight, int64_t in_channels, int64_t groups) {
   Conv c = conv_of(weight, in_channels, groups);
-  Tensor plain = torch::stable::contiguous(weight), prepared = new_bits({prepared_words(c)});
+  Tensor plain = dense(weight), prepared = new_vector(prepared_words(c));
   prepare(c, chosen(), data<uint64_t>(plain), static_cast<uint64_t*>(prepared.mutable_data_ptr()));
   return prepared;
 }
@@ -139,9 +165,9 @@ struct Call {
     STD_TORCH_CHECK(c.kernel_h * c.padded_width() * c.dwords() <= most && c.taps() * c.channels <= most,
                     "a row of this convolution is larger than 2^31 - 1");
     if (prepared_) check("prepared", *prepared_, {prepared_words(c)}, ScalarType::Long);
-    bits = torch::stable::contiguous(bits_);
-    weight = torch::stable::contiguous(weight_);
-    if (prepared_) prepared = torch::stable::contiguous(*prepared_);
+    bits = dense(bits_);
+    weight = dense(weight_);
+    if (prepared_) prepared = dense(*prepared_);
   }
 
   // Rows of a table (rows, O), each group's outputs padded with 0.
@@ -159,7 +185,7 @@ struct Call {
   const float* table(const char* name, const Optional& t, Ints shape) {
     if (!t) return nullptr;
     check(name, *t, shape, ScalarType::Float);
-    Tensor plain = torch::stable::contiguous(*t);
+    Tensor plain = dense(*t);
     return padded(floats, data<float>(plain), shape.size() == 2 ? shape[0] : 1, 1.f);
   }
 
@@ -177,7 +203,7 @@ struct Call {
       if (prepared && is_prepared(kernel, data<uint64_t>(*prepared))) {
         ready = *prepared;
       } else {
-        ready = new_bits({prepared_words(c)});
+        ready = new_vector(prepared_words(c));
         prepare(c, kernel, data<uint64_t>(weight), static_cast<uint64_t*>(ready.mutable_data_ptr()));
       }
     }
@@ -207,7 +233,7 @@ Tensor pack_sign(Tensor x, Tensor threshold, int64_t groups) {
   Conv c = {};
   c.batch = x.size(0), c.height = x.size(2), c.width = x.size(3);
   c.groups = groups, c.channels = channels / groups, c.words = num_words(c.channels);
-  Tensor in = channels_last(x), least = torch::stable::contiguous(threshold);
+  Tensor in = channels_last(x), least = dense(threshold);
   std::vector<float> table(images * channels);
   for (int64_t i = 0; i < images * channels; i++)
     table[i] = data<float>(least)[columns == 1 ? i / channels : i];
@@ -240,8 +266,8 @@ Tensor binary_conv2d_threshold(Tensor bits, Tensor weight, Tensor threshold, Ten
   check("flip", flip, {call.c.out_channels}, ScalarType::Bool);
   check_groups("next_groups", next_groups, call.c.out_channels);
   Epilogue e;
-  e.threshold = call.padded(call.ints, data<int32_t>(torch::stable::contiguous(threshold)), 1, 1);
-  e.flip = call.padded(call.ints, data<bool>(torch::stable::contiguous(flip)), 1, -1);
+  e.threshold = call.padded(call.ints, data<int32_t>(dense(threshold)), 1, 1);
+  e.flip = call.padded(call.ints, data<bool>(dense(flip)), 1, -1);
   Tensor next = call.next_bits(e, next_groups);
   call.run(e);
   return next;
@@ -278,9 +304,9 @@ std::tuple<Tensor, Tensor> binary_conv2d_fused(
                   name_of(*y_dtype), ": expected torch.float32, torch.bfloat16 or None");
   STD_TORCH_CHECK(y_dtype || next_threshold,
                   "neither y_dtype nor next_threshold is given: there is nothing to compute");
-  Tensor y = y_dtype ? new_map(c, *y_dtype) : torch::stable::empty(Ints{0}, ScalarType::Float);
+  Tensor y = y_dtype ? new_map(c, *y_dtype) : new_tensor({0}, ScalarType::Float, {0});
   if (y_dtype) e.y = map_of(y);
-  Tensor next = next_threshold ? call.next_bits(e, next_groups) : new_bits({0});
+  Tensor next = next_threshold ? call.next_bits(e, next_groups) : new_vector(0);
   call.run(e);
   return {y, next};
 }

@@ -41,8 +41,11 @@ void copy_row(const Conv& c, const uint64_t* bits, Cell* cells) {
   std::fill(cells + last * dwords, cells + c.padded_width() * dwords, 0);
 }
 
-// What is known of each output pixel of a row; T only where something reads it.
+// What is known of each output pixel of a row; T only where something reads it. Without, rows that have as
+// many rows of the image inside are alike.
 void describe_pixels(const Conv& c, const uint64_t* rows[], int64_t num_rows, bool totals, Scratch& scratch) {
+  if (!totals && scratch.described == num_rows) return;
+  scratch.described = num_rows;
   if (totals)
     for (int64_t column = 0; column < c.padded_width(); column++) {
       int64_t x = column - c.padding_w;

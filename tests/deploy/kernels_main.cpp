@@ -1,0 +1,142 @@
+// The kernels without torch, for sanitizers and for an emulated processor: each of them against the serial one,
+// over shapes at every tail. Every array is allocated at its exact size, so that a read beside it is seen.
+#include <cstdio>
+#include <random>
+
+#include "kernel.h"
+
+using namespace cmim_mm;
+
+namespace {
+
+struct Operands {
+  Conv c = {};
+  std::vector<uint64_t> bits, weight;
+  std::vector<float> tables, border, x, shortcut;
+  std::vector<int32_t> thresholds, flips;
+  std::mt19937 random;
+
+  explicit Operands(int seed) : random(seed) {}
+  int64_t below(int64_t n) { return random() % n; }
+  float normal() { return std::normal_distribution<float>()(random); }
+
+  void draw() {
+    c.batch = 1 + below(2), c.groups = below(3) ? 1 : 1 + below(3);
+    c.channels = 1 + below(below(2) ? 70 : 200), c.out_channels = c.groups * (1 + below(below(2) ? 20 : 140));
+    c.words = (c.channels + 63) / 64;
+    c.kernel_h = 1 + below(3), c.kernel_w = 1 + below(3);
+    c.stride_h = 1 + below(2), c.stride_w = 1 + below(3);
+    do {
+      c.dilation_h = 1 + below(4), c.dilation_w = 1 + below(4);
+      c.padding_h = below(5), c.padding_w = below(5);
+      c.height = 1 + below(6), c.width = 1 + below(16);
+      c.out_height = c.height + 2 * c.padding_h - c.dilation_h * (c.kernel_h - 1) - 1;
+      c.out_width = c.width + 2 * c.padding_w - c.dilation_w * (c.kernel_w - 1) - 1;
+    } while (c.out_height < 0 || c.out_width < 0);
+    c.out_height = c.out_height / c.stride_h + 1, c.out_width = c.out_width / c.stride_w + 1;
+    weight.resize(c.out_channels * c.taps() * c.words);
+    for (size_t i = 0; i < weight.size(); i++) weight[i] = word(i % c.words);
+    x.resize(c.batch * c.height * c.width * c.groups * c.channels);
+    for (float& value : x) value = normal();
+    shortcut.resize(outputs());
+    for (float& value : shortcut) value = normal();
+    tables.resize(8 * c.groups * c.lanes());
+    for (float& value : tables) value = normal();
+    border.resize(c.taps() * c.groups * c.lanes());
+    for (float& value : border) value = normal();
+    for (size_t i = 0; i < border.size() / c.taps(); i++) {
+      thresholds.push_back(below(9) - 4);
+      flips.push_back(-below(2));
+    }
+  }
+
+  int64_t outputs() const { return c.batch * c.out_height * c.out_width * c.out_channels; }
+
+  uint64_t word(int64_t j) {
+    uint64_t drawn = (uint64_t(random()) << 32) | random(), left = c.channels - 64 * j;
+    return left < 64 ? drawn & ((uint64_t(1) << left) - 1) : drawn;
+  }
+};
+
+template <class T>
+Map map_of(std::vector<T>& values) { return {values.data(), sizeof(T) == 2}; }
+
+struct Results {
+  std::vector<uint64_t> packed, by_threshold, next;
+  std::vector<int32_t> sums;
+  std::vector<float> y;
+  std::vector<uint16_t> y_half;
+  bool operator==(const Results& other) const {
+    return packed == other.packed && by_threshold == other.by_threshold && next == other.next && sums == other.sums
+        && y_half == other.y_half && !memcmp(y.data(), other.y.data(), 4 * y.size());
+  }
+};
+
+void run(const Kernel& kernel, Operands& o, const Epilogue& e, const std::vector<uint64_t>& bits) {
+  std::vector<uint64_t> prepared(prepared_words(o.c));
+  prepare(o.c, kernel, o.weight.data(), prepared.data());
+  Scratch scratch(o.c);
+  for (int64_t row = 0; row < o.c.batch * o.c.out_height; row++)
+    kernel.conv_row(o.c, e, bits.data(), filters(o.c, o.weight.data(), prepared.data()), row, scratch);
+}
+
+Results results(const Kernel& kernel, Operands& o) {
+  const Conv& c = o.c;
+  Results r;
+  std::vector<float> threshold(c.groups * c.channels);
+  r.packed.resize(c.batch * c.height * c.width * c.groups * c.words);
+  for (int64_t row = 0; row < c.batch * c.height; row++)
+    kernel.pack_row(c, map_of(o.x), threshold.data(), r.packed.data(), row);
+
+  Epilogue sums;
+  r.sums.resize(o.outputs());
+  sums.sums = r.sums.data();
+  run(kernel, o, sums, r.packed);
+
+  Epilogue by_threshold;
+  by_threshold.threshold = o.thresholds.data(), by_threshold.flip = o.flips.data();
+  by_threshold.next_groups = c.groups, by_threshold.next_channels = c.outputs();
+  by_threshold.next_words = (c.outputs() + 63) / 64;
+  r.by_threshold.resize(c.batch * c.out_height * c.out_width * c.groups * by_threshold.next_words);
+  by_threshold.bits = r.by_threshold.data();
+  run(kernel, o, by_threshold, r.packed);
+
+  Epilogue fused;
+  const float* table = o.tables.data();
+  int64_t length = c.groups * c.lanes();
+  fused.scale = table, fused.offset = table + length, fused.window = table + 2 * length;
+  fused.shift_in = table + 3 * length, fused.positive = table + 4 * length, fused.negative = table + 5 * length;
+  fused.shift_out = table + 6 * length, fused.next_threshold = table + 7 * length;
+  fused.border = o.border.data(), fused.shortcut = map_of(o.shortcut);
+  fused.clamp = true, fused.low = -9, fused.high = 9;
+  fused.next_channels = c.out_channels, fused.next_words = (c.out_channels + 63) / 64;
+  r.next.resize(c.batch * c.out_height * c.out_width * fused.next_words);
+  fused.bits = r.next.data();
+  r.y.resize(o.outputs());
+  fused.y = map_of(r.y);
+  run(kernel, o, fused, r.packed);
+
+  Epilogue half;
+  half.scale = table, half.offset = table + length;
+  r.y_half.resize(o.outputs());
+  half.y = map_of(r.y_half);
+  run(kernel, o, half, r.packed);
+  return r;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int cases = argc > 1 ? atoi(argv[1]) : 40;
+  for (int seed = 0; seed < cases; seed++) {
+    Operands o(seed);
+    o.draw();
+    Results expected = results(serial, o);
+    for (auto kernel : kernels())
+      if (!(results(*kernel, o) == expected)) {
+        printf("%s differs from serial at seed %d\n", kernel->name, seed);
+        return 1;
+      }
+  }
+  printf("%s agree on %d cases\n", cmim_mm_kernels(), cases);
+}
