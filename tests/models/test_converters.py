@@ -90,7 +90,8 @@ def configs(repository):
 def test_every_known_network_is_here_and_has_its_config(configs):
     assert {(method, *key) for method, known in NETWORKS.items() for key in known} == PUBLIC.keys()
     names = {network.config for known in NETWORKS.values() for network in known.values()}
-    assert names == {path.stem for path in configs.glob('*.py')}
+    # CNV has an importer of its own.
+    assert names | {'bnn_cnv_cifar10'} == {path.stem for path in configs.glob('*.py')}
 
 
 @pytest.mark.parametrize('case', PUBLIC, ids='-'.join)
