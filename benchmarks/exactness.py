@@ -7,6 +7,7 @@ classes that differ, the largest difference of a depth, and the figures of both 
 """
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import islice
 from numbers import Real
 from pathlib import Path
@@ -33,13 +34,15 @@ def make_parser() -> ArgumentParser:
     parser.add_argument('--images', type=int, metavar='N', help='the first N images; all by default')
     parser.add_argument('--half', action='store_true', help='pack what is not 1-bit in 16 bits')
     parser.add_argument('--bfloat16', action='store_true', help='compute what is not 1-bit in bfloat16')
+    parser.add_argument('--rounding', action='store_true', help='in place of the packed model the trained '
+                        'one with the channels last: what another order of the same sums does by itself')
     parser.set_defaults(work_dir=None)
     return parser
 
 
 def rows(found: Differences) -> list[tuple[str, str, str]]:
     """Rows of the table: what, the trained model's figure, the packed one's or the difference."""
-    counts = [('images', '', f'{found.images}'), ('signs', f'{found.signs:,}', f'{found.flips:,} flipped'),
+    counts = [('images', f'{found.images}', f'{found.touched} with a flip'), ('signs', f'{found.signs:,}', f'{found.flips:,} flipped'),
               ('flips per million', '', f'{found.flips_per_million:.3g}')]
     if found.labels:
         counts.append(('predicted classes', f'{found.labels:,}', f'{found.changed:,} differ'))
@@ -57,16 +60,19 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise ToolError(f'--images {args.images}: expected at least 1')
     cfg.test_dataloader.batch_size = 1
     loader = Runner.build_dataloader(cfg.test_dataloader)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / 'model.cmim'
-        write(pack_checkpoint(cfg, args.checkpoint, args.half)[0], path)
-        packed = load(path, dtype=torch.bfloat16 if args.bfloat16 else torch.float32)
     trained = build(dict(cfg, model=for_inference(cfg.model.to_dict())))
     load_checkpoint(trained, args.checkpoint, map_location='cpu')
+    if args.rounding:
+        other = deepcopy(trained).to(memory_format=torch.channels_last)
+    else:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / 'model.cmim'
+            write(pack_checkpoint(cfg, args.checkpoint, args.half)[0], path)
+            other = load(path, dtype=torch.bfloat16 if args.bfloat16 else torch.float32)
     number = min(args.images or len(loader), len(loader))
     batches = track(islice(loader, number), 'images', number)
-    found = compare(trained, packed, batches, cfg.test_evaluator, loader.dataset.metainfo)
-    print(format_table(['', 'trained', 'packed'], rows(found)))
+    found = compare(trained, other, batches, cfg.test_evaluator, loader.dataset.metainfo)
+    print(format_table(['', 'trained', 'other' if args.rounding else 'packed'], rows(found)))
 
 
 if __name__ == '__main__':

@@ -19,13 +19,14 @@ class Differences:
     """What :func:`compare` counts.
 
     Attributes:
-        images: Images seen.
+        images: Images seen; in ``touched`` of their batches a sign flips.
         signs: Inputs of binary layers seen; ``flips`` of them have another sign.
         labels: Pixels seen whose class is predicted; ``changed`` of them have another one.
         depth: Largest difference of a predicted depth, metres.
         trained, packed: Figures of the evaluators.
     """
     images: int = 0
+    touched: int = 0
     signs: int = 0
     flips: int = 0
     labels: int = 0
@@ -52,7 +53,7 @@ def compare(trained: nn.Module, packed: nn.Module, batches: Iterable[dict], eval
 
     Args:
         trained: A segmentor, depth estimator or classifier in eval mode.
-        packed: The same, packed.
+        packed: The same, packed (or as it is, in another memory format: what rounding does to itself).
         batches: Of a data loader.
         evaluator: The config's ``test_evaluator``.
         dataset_meta: Of the data set.
@@ -62,13 +63,14 @@ def compare(trained: nn.Module, packed: nn.Module, batches: Iterable[dict], eval
     for one in evaluators:
         one.dataset_meta = dataset_meta
     for batch in batches:
-        with _inputs(trained, BinaryConv2d) as latent, _inputs(packed, SignConv2d) as seen:
+        with _inputs(trained) as latent, _inputs(packed) as seen:
             samples = [model.test_step(batch) for model in (trained, packed)]
+        before = found.flips
         for name, (layer, x) in seen.items():
-            flipped = layer.pack(x) ^ layer.pack(latent[name][1])
-            found.flips += int(_ONES[flipped.view(torch.uint8).flatten().int()].sum())
+            found.flips += _flips(layer, x, latent[name][1])
             found.signs += latent[name][1].numel()
         found.images += len(samples[0])
+        found.touched += found.flips > before
         for one, other in zip(*samples):
             _compare_predictions(found, one, other)
         for one, results in zip(evaluators, samples):
@@ -77,9 +79,16 @@ def compare(trained: nn.Module, packed: nn.Module, batches: Iterable[dict], eval
     return found
 
 
+def _flips(layer: nn.Module, x: Tensor, latent: Tensor) -> int:
+    if isinstance(layer, BinaryConv2d):
+        return int((layer.binary_input(x) != layer.binary_input(latent)).sum())
+    flipped = layer.pack(x) ^ layer.pack(latent)
+    return int(_ONES[flipped.view(torch.uint8).flatten().int()].sum())
+
+
 @contextmanager
-def _inputs(model: nn.Module, kind: type) -> Iterator[dict[str, tuple[nn.Module, Tensor]]]:
-    """The last input of each layer of a kind, by its name."""
+def _inputs(model: nn.Module) -> Iterator[dict[str, tuple[nn.Module, Tensor]]]:
+    """The last input of each binary layer, by its name."""
     found: dict[str, tuple[nn.Module, Tensor]] = {}
 
     def keep(name: str):
@@ -88,7 +97,7 @@ def _inputs(model: nn.Module, kind: type) -> Iterator[dict[str, tuple[nn.Module,
         return hook
 
     handles = [layer.register_forward_pre_hook(keep(name)) for name, layer in model.named_modules()
-               if isinstance(layer, kind)]
+               if isinstance(layer, (BinaryConv2d, SignConv2d))]
     try:
         yield found
     finally:

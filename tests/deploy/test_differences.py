@@ -50,5 +50,5 @@ def test_what_differs_is_counted(case):
     first.prepare()
     packed.decode_head.conv_seg.bias[0] += 0.5
     found = compare(trained, packed, *rest)
-    assert found.flips_per_million > 100
+    assert found.flips_per_million > 100 and found.touched == found.images
     assert found.changed > 0 if task == 'seg' else found.depth > 0.01
