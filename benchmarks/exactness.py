@@ -42,7 +42,8 @@ def make_parser() -> ArgumentParser:
 
 def rows(found: Differences) -> list[tuple[str, str, str]]:
     """Rows of the table: what, the trained model's figure, the packed one's or the difference."""
-    counts = [('images', f'{found.images}', f'{found.touched} with a flip'), ('signs', f'{found.signs:,}', f'{found.flips:,} flipped'),
+    counts = [('images', f'{found.images}', f'{found.touched} with a flip'),
+              ('signs', f'{found.signs:,}', f'{found.flips:,} flipped'),
               ('flips per million', '', f'{found.flips_per_million:.3g}')]
     if found.labels:
         counts.append(('predicted classes', f'{found.labels:,}', f'{found.changed:,} differ'))
