@@ -1,15 +1,10 @@
-"""Times whole networks at 480x640, one image: packed, against what a user could take instead.
-
-    python benchmarks/inference_networks.py [encoder seg depth] [--threads 1 2] [--rounds 5]
+"""The parts of inference.py that time whole networks at 480x640, one image.
 
 The twin is the full-precision network of the same layout; the simulation is the trained 1-bit network as it
-trains. Forms take turns, one call each a round, and the fastest counts: other load hits all alike. ONNX
-Runtime and OpenVINO are measured where they are installed; int8 is ONNX Runtime's static quantization,
-calibrated on noise, for time alone. Memory is the peak of all tensors alive, weights included, of torch's
-forms.
+trains. ONNX Runtime and OpenVINO are measured where they are installed; int8 is ONNX Runtime's static
+quantization, calibrated on noise, for time alone. Memory is the peak of all tensors alive, weights included,
+of torch's forms.
 """
-import time
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -26,15 +21,15 @@ import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from cmim_mm.benchmark.machine import machine
 from cmim_mm.deploy import keep_memory, load, pack, write
-from cmim_mm.deploy.kernel import chosen_kernel, popcount_limit
 from cmim_mm.deploy.packing import build, for_inference
-from cmim_mm.engine.cli import format_table, parse_args, run
+from cmim_mm.engine.cli import format_table
 
 try:
+    from benchmarks.rounds import best_seconds
     from benchmarks.train_step import LiveTensors
 except ImportError:  # run as a script: its own folder is on the path
+    from rounds import best_seconds
     from train_step import LiveTensors
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -133,20 +128,10 @@ def engines(twin: nn.Module, image: Tensor, folder: Path, threads: int) -> dict[
     return found
 
 
-def milliseconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The fastest of some rounds in turn, after one that does not count."""
-    best = dict.fromkeys(calls, float('inf'))
-    for i in range(rounds + 1):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if i:
-                best[name] = min(best[name], 1e3 * (time.perf_counter() - start))
-    return best
-
-
 def measure(case: str, threads: Sequence[int], rounds: int, size: Sequence[int] = (480, 640)) -> str:
     """The table of one case."""
+    init_default_scope('mmseg')
+    keep_memory()
     image = torch.randn(1, 3, *size)
     with TemporaryDirectory() as name, torch.inference_mode():
         forms, sizes = torch_forms(case, Path(name))
@@ -159,7 +144,8 @@ def measure(case: str, threads: Sequence[int], rounds: int, size: Sequence[int] 
         for number in threads:
             torch.set_num_threads(number)
             others = engines(forms['twin, float32'], image, Path(name), number)
-            times.append(milliseconds({**calls, **others}, rounds))
+            seconds = best_seconds({**calls, **others}, rounds)
+            times.append({form: 1e3 * value for form, value in seconds.items()})
     rows = []
     for form in times[0]:
         ratio = times[0]['twin, float32'] / times[0][form]
@@ -168,31 +154,3 @@ def measure(case: str, threads: Sequence[int], rounds: int, size: Sequence[int] 
                      f'{sizes[form] / 1e6:.2f}' if form in sizes else ''])
     header = [case, *(f'ms, threads {number}' for number in threads), 'times faster', 'MiB', 'MB']
     return format_table(header, rows)
-
-
-def make_parser() -> ArgumentParser:
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('cases', nargs='*', metavar='CASE', help=f'of {", ".join(CASES)}; all by default')
-    parser.add_argument('--threads', nargs='+', type=int, default=[1, 2])
-    parser.add_argument('--rounds', type=int, default=5)
-    return parser
-
-
-def main(argv: Optional[Sequence[str]] = None) -> None:
-    parser = make_parser()
-    args = parse_args(parser, argv)
-    if set(args.cases) - CASES.keys():
-        parser.error(f'CASE: valid are {", ".join(CASES)}')
-    init_default_scope('mmseg')
-    keep_memory()
-    kernel = chosen_kernel()
-    limit = f', popcount limit {popcount_limit() / 1e9:.0f} GOP/s a core' if kernel != 'torch' else ''
-    about = machine()
-    print(f'{about["processor"]}, {torch.backends.cpu.get_cpu_capability()}, {about["cores"]} cores, '
-          f'torch {torch.__version__}, kernel {kernel}{limit}')
-    for case in args.cases or CASES:
-        print(measure(case, args.threads, args.rounds), flush=True)
-
-
-if __name__ == '__main__':
-    run(main)

