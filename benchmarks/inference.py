@@ -4,7 +4,10 @@ Part ``layers``: sign, packing, one 3x3 convolution, scale and offset, from a fl
 each compiled kernel, torch in its better memory format, and OpenVINO and ONNX Runtime where they are
 installed (``pip install openvino onnx onnxruntime``). OpenVINO's rows "nodes alone" leave out the conversions
 of layout at its entry and exit, by its own clock; a second run under ``ONEDNN_MAX_CPU_ISA=AVX512_CORE`` or
-``AVX2`` shows its path without VPOPCNTDQ. All take turns, and each figure is the best of all rounds.
+``AVX2`` shows its path without VPOPCNTDQ. Parts ``encoder``, ``seg`` and ``depth``: the ResNet-18 of
+``nyud_seg_bnn.py`` and the whole networks of ``nyud_seg_bnn.py`` and ``nyud_depth_bnn.py``, one image of
+480x640, packed and against their full-precision twins. All take turns, and each figure is the best of all
+rounds.
 """
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -17,13 +20,14 @@ from cmim_mm.deploy import available_kernels
 from cmim_mm.engine.cli import ToolError, format_table, parse_args, run
 
 try:
-    from benchmarks import inference_layers
+    from benchmarks import inference_layers, inference_networks
     from benchmarks.train_step import machine
 except ImportError:  # run as a script: its own folder is on the path
     import inference_layers
+    import inference_networks
     from train_step import machine
 
-PARTS = ('layers',)
+PARTS = ('layers', *inference_networks.CASES)
 
 
 def make_parser() -> ArgumentParser:
@@ -68,9 +72,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         print(f'limit of {kernel} on registers alone: {limit / 1e9:.0f} GOP/s a core')
     for threads in args.threads:
         torch.set_num_threads(threads)
-        print(f'\n{threads} thread{"s" * (threads > 1)}, best of {args.rounds} rounds')
         if 'layers' in args.parts:
+            print(f'\n{threads} thread{"s" * (threads > 1)}, best of {args.rounds} rounds')
             print_layers(args, threads, limits)
+    for case in inference_networks.CASES:
+        if case in args.parts:
+            print(f'\nbest of {args.rounds} rounds')
+            print(inference_networks.measure(case, args.threads, args.rounds), flush=True)
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ from cmim_mm.datasets.layout import encode_depth, write_png
 from cmim_mm.datasets.nyud_meta import CLASSES
 from cmim_mm.datasets.transforms import LoadNYUDDepth, LoadNYUDLabel
 from cmim_mm.deploy.format import is_packed
+from cmim_mm.deploy.memory import keep_memory
 from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
 from cmim_mm.models.pretrained import check_weights
 from cmim_mm.reader import read_image
@@ -134,6 +135,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         torch.empty(0, device=args.device)
     except (RuntimeError, AssertionError) as error:
         raise ToolError(f'--device {args.device}: {str(error).splitlines()[0]}') from error
+    keep_memory()
     model = init_model(load_config(args), args.checkpoint, device=args.device)
     check_weights(model, args.checkpoint)
     visualizer = DenseVisualizer()

@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.datasets.data_root import dataset_cfgs
 from cmim_mm.deploy.format import is_packed
+from cmim_mm.deploy.memory import keep_memory
 from cmim_mm.engine.cli import (
     ToolError,
     add_config_arguments,
@@ -102,6 +103,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     check_data_roots(cfg, 'test_dataloader')
     runner = build_runner(cfg, args.launcher, args.verbose, shown=['mmseg.evaluation'])
     check_weights(runner.model, args.checkpoint)
+    keep_memory()
     metrics = runner.test()
     if is_main_process():
         print(format_table(['metric', 'value'], list(metrics.items())))

@@ -8,7 +8,7 @@ binary weight takes 1 bit, every other parameter 32; buffers take none. Only wha
 pass in eval mode is counted, so an auxiliary head is not.
 """
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -74,9 +74,15 @@ class LayerCost:
 
 @dataclass
 class Cost:
-    """Cost of a model for one image of ``input_shape`` (C, H, W)."""
+    """Cost of a model for one image of ``input_shape`` (C, H, W).
+
+    Attributes:
+        times: Measured milliseconds of the packed model by names of layers, 'total' of the whole; empty
+            unless :func:`~cmim_mm.analysis.times.measure_times` filled it.
+    """
     input_shape: tuple[int, ...]
     layers: list[LayerCost]
+    times: dict[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> dict[str, float]:

@@ -2,22 +2,18 @@
 from typing import Callable
 
 from mmcv.cnn import ConvModule
-from mmcv.cnn.bricks.wrappers import Conv2d
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.models.backbones.base import Backbone
-from cmim_mm.models.heads.seg_heads import PartConv2d
 
+from .dense import LINEAR, dense
 from .fuse import fuse
 from .nonlinear import as_nonlinear, norm_affine
 from .packed_conv import PackedConv2d
 from .sign_conv import SignConv2d
-
-#: Convolutions that are linear in their weight; others standardize it, or sample elsewhere.
-_LINEAR = (nn.Conv2d, Conv2d, PartConv2d)
 
 
 def convert(model: nn.Module) -> nn.Module:
@@ -40,7 +36,8 @@ def convert(model: nn.Module) -> nn.Module:
     for name, module in model.named_modules():
         if isinstance(module, ConvModule):
             _fold(module, name)
-    return prepare(_replaced(model, BinaryConv2d, _packed))
+    model = _replaced(model, BinaryConv2d, _packed)
+    return prepare(_replaced(model, nn.Conv2d, lambda conv, name: dense(conv)))
 
 
 def prepare(model: nn.Module) -> nn.Module:
@@ -91,7 +88,7 @@ def _fold(module: ConvModule, name: str) -> None:
             module.conv.fold_nonlinear(act)
             module.with_activation = False
             del module.activate
-    elif type(module.conv) in _LINEAR and norm is not None and norm_affine(norm) is not None:
+    elif type(module.conv) in LINEAR and norm is not None and norm_affine(norm) is not None:
         module.conv = fuse_conv_bn_eval(module.conv, norm)
     else:
         return

@@ -10,12 +10,14 @@ from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.models.necks import ContrastiveMINeck
 from cmim_mm.models.pretrained import lacking
 
+from .bfloat16 import to_bfloat16
 from .convert import convert, prepare
 from .format import Packed, read
 from .packing import build, packed_state
 
 
-def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu') -> nn.Module:
+def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu',
+         dtype: torch.dtype = torch.float32) -> nn.Module:
     """The model of a packed file, ready to predict; it is called as the trained one.
 
     ``cfg`` and ``dataset_meta`` are set as by mmseg's ``init_model``, so ``inference_model`` takes it.
@@ -23,18 +25,22 @@ def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu') -> nn
     Args:
         path: MODEL.cmim.
         device: Where it goes.
+        dtype: In what is computed that is not 1-bit: float32, or bfloat16 for speed (``bfloat16.py``).
 
     Raises:
+        ValueError: Another dtype.
         FileRefused: The file is no packed model, damaged, or of a newer version; each case has a class of
             its own (``cmim_mm.deploy.format``).
         CheckpointError: Its tensors do not fit its config.
         OSError: It cannot be opened.
     """
+    if dtype not in (torch.float32, torch.bfloat16):
+        raise ValueError(f'dtype={dtype}: expected torch.float32 or torch.bfloat16')
     packed = read(path)
     model = fill(build(packed.config), packed, str(path))
     model.cfg = Config(packed.config)
     model.dataset_meta = packed.meta.get('dataset_meta')
-    return model.to(device)
+    return (to_bfloat16(model) if dtype == torch.bfloat16 else model).to(device)
 
 
 def fill(model: nn.Module, packed: Packed, name: str) -> nn.Module:

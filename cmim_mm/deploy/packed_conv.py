@@ -29,6 +29,7 @@ class PackedConv2d(SignConv2d):
         level: (1,); None for methods whose activations have no c.
         positive, negative, shift: (O,), of the nonlinearity; None where it has none a channel.
         writes_map: Whether a call returns y.
+        y_dtype: Of y.
         next_groups: Groups of the convolution for which a call packs bits.
 
     Args:
@@ -42,7 +43,7 @@ class PackedConv2d(SignConv2d):
         super().__init__(conv)
         self.low: Optional[float] = None
         self.high: Optional[float] = None
-        self.writes_map, self.next_groups = True, 1
+        self.writes_map, self.y_dtype, self.next_groups = True, torch.float32, 1
         with torch.no_grad():
             weight = conv.weight_form()
             form = conv.activation_form(conv.weight.new_zeros(1, conv.in_channels, 1, 1))
@@ -113,15 +114,15 @@ class PackedConv2d(SignConv2d):
             next_threshold: (O,); the bits of y >= it are packed.
 
         Returns:
-            y, (N, O, H', W') in channels_last memory; with ``next_threshold`` y and the bits, or, unless
-            ``writes_map``, the bits alone.
+            y, (N, O, H', W') of ``y_dtype`` in channels_last memory; with ``next_threshold`` y and the bits,
+            or, unless ``writes_map``, the bits alone.
         """
         rows, columns = self.crop
         if shortcut is not None and (rows or columns):
             shortcut = F.pad(shortcut, (columns, 0, rows, 0))
         y, bits = ops.binary_conv2d_fused(
             self.pack(x), self._weight, self.scale, self._offset, *self.geometry(), self.window, self._border,
-            shortcut, self._nonlinearity, self.low, self.high, torch.float32 if self.writes_map else None,
+            shortcut, self._nonlinearity, self.low, self.high, self.y_dtype if self.writes_map else None,
             next_threshold, self.next_groups, self._prepared)
         if rows or columns:
             y = y[..., rows:, columns:] if self.writes_map else y

@@ -22,7 +22,8 @@ def test_table(monkeypatch, capsys):
     monkeypatch.setattr(inference_layers, 'LAYERS', (TOY,))
     monkeypatch.setattr('benchmarks.rounds.TURN_SECONDS', 0.)
     names = available_kernels()
-    inference.main(['--threads', '1', '2', '--rounds', '1', '--channels', '8', '--kernels', *names])
+    inference.main(['--parts', 'layers', '--threads', '1', '2', '--rounds', '1', '--channels', '8',
+                    '--kernels', *names])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2] for line in lines if line.startswith('limit of')] == names[1:]
     rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines if line.startswith('| 8@5x6')]

@@ -184,3 +184,15 @@ def test_building_leaves_the_scope_as_it_is(case):
     before = DefaultScope.get_current_instance().scope_name
     build(config)
     assert DefaultScope.get_current_instance().scope_name == before
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', ['seg', 'depth', 'cls', '1-bit head', 'aspp'])
+def test_bfloat16_is_near(case, name):
+    case = case(name)
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected, found = case.model(x), load(case.file, dtype=torch.bfloat16)(x)
+    assert found.dtype == torch.float32
+    assert 0 < (found - expected).abs().mean() < 0.5 * expected.std()
+    with pytest.raises(ValueError, match='expected torch.float32 or torch.bfloat16'):
+        load(case.file, dtype=torch.float16)

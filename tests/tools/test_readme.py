@@ -59,7 +59,7 @@ def test_each_command_is_understood_by_its_tool(command, tool, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     name, *argv = shlex.split(command, comments=True)[1:]
     args = arguments(tool(name[len('tools/'):]), argv, monkeypatch)
-    if getattr(args, 'config', None):
+    if Path(getattr(args, 'config', None) or '').suffix == '.py':
         cli.load_config(args)
     for config in getattr(args, 'configs', []):
         Config.fromfile(config.split()[0])

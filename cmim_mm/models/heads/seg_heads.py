@@ -109,14 +109,14 @@ class SegformerHead(LabelSizeLoss, decode_heads.SegformerHead):
         """Feature maps (N, C_i, H_i, W_i), finest first -> logits (N, K, H_0, W_0)."""
         inputs = self._transform_inputs(inputs)
         size = inputs[0].shape[2:]
-        fusion, fused = self.fusion_conv, 0
+        fusion, fused = self.fusion_conv, None
         for i, (x, conv) in enumerate(zip(inputs, self.convs)):
             x = fusion.conv(conv(x), i * self.channels)
             if x.shape[2:] != size:
                 x = resize(x, size, mode=self.interpolate_mode, align_corners=self.align_corners)
-            fused = fused + x
+            fused = x if fused is None else fused.add_(x)
         if fusion.conv.bias is not None:
-            fused = fused + fusion.conv.bias.view(-1, 1, 1)
+            fused = fused.add_(fusion.conv.bias.view(-1, 1, 1))
         if fusion.with_norm:
             fused = fusion.norm(fused)
         return self.cls_seg(fusion.activate(fused) if fusion.with_activation else fused)
