@@ -34,6 +34,7 @@ EXTRAS = {
     'mmcv': ['mmcv>=2.1,<2.2'],
     'tensorboard': ['tensorboard'],
     'teachers': TEACHERS,
+    'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
     'slurm': ['submitit'],
     'ray': ['ray'],
     'dev': [

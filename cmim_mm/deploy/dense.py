@@ -35,7 +35,8 @@ class DenseConv2d(nn.Conv2d):
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
         x = x.to(weight.dtype, memory_format=torch.channels_last)
-        if x.is_cpu and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled:
+        # Compilers and exporters choose by themselves.
+        if not torch.compiler.is_compiling() and x.is_cpu and torch.backends.mkldnn.is_available():
             return torch.ops.aten.mkldnn_convolution(
                 x, weight, bias, self.padding, self.stride, self.dilation, self.groups)
         return self._conv_forward(x, weight, bias)
