@@ -24,6 +24,14 @@ TileFunction tile_of(int64_t pixels, int64_t quads) {
   return functions[quads - 1];
 }
 
+// Pixels of a tile, so that the last of a row is not much smaller than the others.
+int64_t tile_width(int64_t width) {
+  int64_t best = std::min<int64_t>(PIXELS, width);
+  for (int64_t pixels = best; pixels > PIXELS / 2; pixels--)
+    if (width % pixels == 0) return pixels;
+  return best;
+}
+
 void copy_row(const Conv& c, const uint64_t* bits, Cell* cells) {
   int64_t dwords = c.dwords(), first = std::max<int64_t>(c.padding_w, 0);
   int64_t last = std::min(c.padding_w + c.width, c.padded_width());
@@ -82,6 +90,8 @@ void conv_row(const Conv& c, const Epilogue& e, const uint64_t* bits, const Filt
   int64_t image = row / c.out_height, y = row % c.out_height, dwords = c.dwords();
   Cell* cells = reinterpret_cast<Cell*>(scratch.cells.data());
   const uint64_t** rows = scratch.rows.data();
+  alignas(64) int32_t counts[PIXELS * 64] = {};
+  const int64_t most = tile_width(c.out_width);
   for (int64_t group = 0; group < c.groups; group++) {
     int64_t num_rows = 0, num_steps = 0;
     for (int64_t kh = 0; kh < c.kernel_h; kh++) {
@@ -99,13 +109,11 @@ void conv_row(const Conv& c, const Epilogue& e, const uint64_t* bits, const Filt
       }
     }
     describe_pixels(c, rows, num_rows, e.window, scratch);
-    int64_t tiles = (c.out_width + PIXELS - 1) / PIXELS, most = (c.out_width + tiles - 1) / tiles;
     for (int64_t first = 0; first < c.outputs(); first += 64) {
       int64_t count = std::min<int64_t>(64, c.outputs() - first), quads = (count + 15) / 16;
       int64_t lane = group * c.lanes() + first;
       for (int64_t x = 0; x < c.out_width; x += most) {
         int64_t pixels = std::min(most, c.out_width - x);
-        alignas(64) int32_t counts[PIXELS * 64];
         tile_of<PIXELS>(pixels, quads)(cells + x * c.stride_w * dwords, c.stride_w * dwords,
                                        scratch.steps.data(), num_steps,
                                        filters.prepared + lane * c.taps() * dwords, counts);
