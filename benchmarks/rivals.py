@@ -88,8 +88,8 @@ def onnx_layer(layer: Layer, quantized: bool, threads: int) -> Callable[[], obje
     weights = dict(w=w, scale=affine[0].reshape(-1, 1, 1), offset=affine[1].reshape(-1, 1, 1))
     conv = dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     if quantized:
-        weights.update(w=np.clip(np.round(w / step), -127, 127).astype(np.int8), step=step, zero=np.int8(0), middle=np.uint8(128),
-                       y_step=np.float32(step * 3 * layer.channels ** 0.5))
+        weights.update(w=np.clip(np.round(w / step), -127, 127).astype(np.int8), step=step, zero=np.int8(0),
+                       middle=np.uint8(128), y_step=np.float32(step * 3 * layer.channels ** 0.5))
         operands = ['q', 'step', 'middle', 'w', 'step', 'zero', 'y_step', 'middle']
         nodes = [helper.make_node('QuantizeLinear', ['x', 'step', 'middle'], ['q']),
                  helper.make_node('QLinearConv', operands, ['qy'], **conv),
@@ -104,6 +104,7 @@ def onnx_layer(layer: Layer, quantized: bool, threads: int) -> Callable[[], obje
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # others take their turn too
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, ['CPUExecutionProvider'])
     return lambda: session.run(None, {'x': x})
 

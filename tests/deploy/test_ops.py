@@ -4,7 +4,7 @@ import torch
 from packed import Case, packed_by_loops, signs
 from torch.nn import functional as F
 
-from cmim_mm.deploy import ops
+from cmim_mm.deploy import operators, ops
 from cmim_mm.deploy.kernel import VARIABLE, available_kernels
 from cmim_mm.deploy.torch_path import pack_bits
 
@@ -154,7 +154,7 @@ def test_export_and_compile():
     assert torch.equal(torch.compile(module, backend='aot_eager', fullgraph=True)(x), module(x))
 
 
-@pytest.mark.parametrize('name', ops.SCHEMAS)
+@pytest.mark.parametrize('name', operators.SCHEMAS)
 def test_opcheck(name):
     case = Case(5, channels=70, out_channels=6, size=(5, 4), groups=2, padding=1)
     options, _ = fused_arguments(case)
@@ -217,7 +217,7 @@ def pack(*shape, dtype=torch.float32, threshold=(1, 1), groups=1):
     (lambda: pack(1, 6, 2, 2, groups=4), 'groups=4: expected a divisor of the 6 channels')])
 def test_refusals(kernel, monkeypatch, call, message):
     if kernel == 'torch':  # as where nothing is compiled; the way there through C++ would lose the message
-        for name in ops.SCHEMAS:
+        for name in operators.SCHEMAS:
             monkeypatch.setattr(torch.ops.cmim_mm, name, getattr(torch.ops.cmim_mm, f'torch_{name}'))
     with pytest.raises(RuntimeError, match=message):
         call()

@@ -104,9 +104,10 @@ inline uint64_t finish_pixel(const Conv& c, const Epilogue& e, const Tile& t, in
   }
   CMIM_MM_EACH v[j] += table(e.offset, j);
   if (e.border && t.pixel[p].edge)
-    for (int64_t tap = 0; tap < c.taps(); tap++)
-      if (!c.row_inside(t.y, tap / c.kernel_w) || !c.column_inside(t.x + p, tap % c.kernel_w))
-        CMIM_MM_EACH v[j] -= table(e.border + tap * c.groups * c.lanes(), j);
+    for (int64_t kh = 0; kh < c.kernel_h; kh++)
+      for (int64_t kw = 0; kw < c.kernel_w; kw++)
+        if (!c.row_inside(t.y, kh) || !c.column_inside(t.x + p, kw))
+          CMIM_MM_EACH v[j] -= table(e.border + (kh * c.kernel_w + kw) * c.groups * c.lanes(), j);
   if (e.shortcut.data) CMIM_MM_EACH v[j] += load_floats(e.shortcut, at + j * LANES, live(j));
   if (e.shift_in)
     CMIM_MM_EACH {

@@ -76,12 +76,13 @@ void describe_pixels(const Conv& c, const uint64_t* rows[], int64_t num_rows, bo
 
 // Takes away what taps outside the image, whose cells were 0, have counted.
 void correct(const Conv& c, const int32_t* ones, int64_t y, int64_t x, int64_t lanes, int32_t* counts) {
-  for (int64_t tap = 0; tap < c.taps(); tap++) {
-    int64_t kw = tap % c.kernel_w, at = kw * c.dilation_w - c.padding_w;
-    bool counted = c.row_inside(y, tap / c.kernel_w) && at < c.width
-        && at + (c.out_width - 1) * c.stride_w >= 0;
-    if (!counted || c.column_inside(x, kw)) continue;
-    for (int64_t o = 0; o < lanes; o++) counts[o] -= ones[tap * c.groups * c.lanes() + o];
+  for (int64_t kw = 0; kw < c.kernel_w; kw++) {
+    if (c.column_inside(x, kw) || !c.column_used(kw)) continue;
+    for (int64_t kh = 0; kh < c.kernel_h; kh++) {
+      if (!c.row_inside(y, kh)) continue;
+      const int32_t* tap = ones + (kh * c.kernel_w + kw) * c.groups * c.lanes();
+      for (int64_t o = 0; o < lanes; o++) counts[o] -= tap[o];
+    }
   }
 }
 
@@ -101,8 +102,7 @@ void conv_row(const Conv& c, const Epilogue& e, const uint64_t* bits, const Filt
       int64_t start = num_rows * c.padded_width() * dwords;
       copy_row(c, rows[num_rows++], cells + start);
       for (int64_t kw = 0; kw < c.kernel_w; kw++) {
-        int64_t at = kw * c.dilation_w - c.padding_w;
-        if (at >= c.width || at + (c.out_width - 1) * c.stride_w < 0) continue;  // outside for every pixel
+        if (!c.column_used(kw)) continue;
         for (int64_t d = 0; d < dwords; d++)
           scratch.steps[num_steps++] = {static_cast<int32_t>(start + kw * c.dilation_w * dwords + d),
                                         static_cast<int32_t>((kh * c.kernel_w + kw) * dwords + d)};
