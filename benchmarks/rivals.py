@@ -84,16 +84,16 @@ def onnx_layer(layer: Layer, quantized: bool, threads: int) -> Callable[[], obje
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
     x, w, affine = layer.arrays()
-    step = np.float32(QUANTIZED_RANGE / 127)
+    step = np.float32(QUANTIZED_RANGE / 127)  # activations unsigned around 128: its fast way on x86
     weights = dict(w=w, scale=affine[0].reshape(-1, 1, 1), offset=affine[1].reshape(-1, 1, 1))
     conv = dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     if quantized:
         weights.update(w=np.clip(np.round(w / step), -127, 127).astype(np.int8), step=step, zero=np.int8(0),
-                       y_step=np.float32(step * 3 * layer.channels ** 0.5))
-        nodes = [helper.make_node('QuantizeLinear', ['x', 'step', 'zero'], ['q']),
-                 helper.make_node('QLinearConv', ['q', 'step', 'zero', 'w', 'step', 'zero', 'y_step', 'zero'],
-                                  ['qy'], **conv),
-                 helper.make_node('DequantizeLinear', ['qy', 'y_step', 'zero'], ['y'])]
+                       middle=np.uint8(128), y_step=np.float32(step * 3 * layer.channels ** 0.5))
+        operands = ['q', 'step', 'middle', 'w', 'step', 'zero', 'y_step', 'middle']
+        nodes = [helper.make_node('QuantizeLinear', ['x', 'step', 'middle'], ['q']),
+                 helper.make_node('QLinearConv', operands, ['qy'], **conv),
+                 helper.make_node('DequantizeLinear', ['qy', 'y_step', 'middle'], ['y'])]
     else:
         nodes = [helper.make_node('Conv', ['x', 'w'], ['y'], **conv)]
     nodes += [helper.make_node('Mul', ['y', 'scale'], ['scaled']),
@@ -104,6 +104,7 @@ def onnx_layer(layer: Layer, quantized: bool, threads: int) -> Callable[[], obje
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')  # others take their turn too
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, ['CPUExecutionProvider'])
     return lambda: session.run(None, {'x': x})
 

@@ -4,8 +4,9 @@ import torch
 from packed import Case, packed_by_loops, signs
 from torch.nn import functional as F
 
-from cmim_mm.deploy import ops
+from cmim_mm.deploy import operators, ops
 from cmim_mm.deploy.kernel import VARIABLE, available_kernels
+from cmim_mm.deploy.torch_path import pack_bits
 
 KERNELS = 'torch', 'serial', 'avx2', 'avx512bw', 'avx512vpopcntdq', 'neon'
 
@@ -52,6 +53,16 @@ def test_sums(shape):
     assert torch.equal(ops.binary_conv2d(case.bits, case.weight, *case.args, prepared), s)
 
 
+@pytest.mark.parametrize('sign', [1, -1])
+def test_largest_sums(sign):
+    """Where all signs agree or none: narrow counters inside the kernels are as full as they can be."""
+    case = Case(8, channels=1100, out_channels=65, size=(3, 4))
+    full = torch.full((1, 3, 4, 1100), True)
+    bits, weight = pack_bits(full, 1), pack_bits((full[:, :, :3] == (sign > 0)).expand(65, -1, -1, -1), 1)
+    s = ops.binary_conv2d(bits, weight, *case.args)
+    assert torch.equal(s, torch.full_like(s, sign * 9 * 1100))
+
+
 @pytest.mark.parametrize('shape', SHAPES)
 def test_threshold(shape):
     case = Case(1, **shape)
@@ -95,6 +106,9 @@ def test_fused(shape):
                                       y_dtype=torch.float32, **options)
     assert y.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=1e-4)
+    in_torch = torch.ops.cmim_mm.torch_binary_conv2d_fused(
+        case.bits, case.weight, scale, offset, *case.args, y_dtype=torch.float32, **options)
+    assert torch.equal(y, in_torch[0]) and torch.equal(bits, in_torch[1])  # to the last bit
     plus = y >= options['next_threshold'].view(-1, 1, 1)
     assert torch.equal(bits, packed_by_loops(torch.where(plus, 1, -1), 1))
     alone, none = ops.binary_conv2d_fused(case.bits, case.weight, scale, offset, *case.args,
@@ -140,7 +154,7 @@ def test_export_and_compile():
     assert torch.equal(torch.compile(module, backend='aot_eager', fullgraph=True)(x), module(x))
 
 
-@pytest.mark.parametrize('name', ops.SCHEMAS)
+@pytest.mark.parametrize('name', operators.SCHEMAS)
 def test_opcheck(name):
     case = Case(5, channels=70, out_channels=6, size=(5, 4), groups=2, padding=1)
     options, _ = fused_arguments(case)
@@ -203,7 +217,7 @@ def pack(*shape, dtype=torch.float32, threshold=(1, 1), groups=1):
     (lambda: pack(1, 6, 2, 2, groups=4), 'groups=4: expected a divisor of the 6 channels')])
 def test_refusals(kernel, monkeypatch, call, message):
     if kernel == 'torch':  # as where nothing is compiled; the way there through C++ would lose the message
-        for name in ops.SCHEMAS:
+        for name in operators.SCHEMAS:
             monkeypatch.setattr(torch.ops.cmim_mm, name, getattr(torch.ops.cmim_mm, f'torch_{name}'))
     with pytest.raises(RuntimeError, match=message):
         call()

@@ -49,21 +49,21 @@ inline __m512i count_bytes(__m512i v, int times) {
                          _mm512_shuffle_epi8(table, high));
 }
 
-// Fewer words than a block, where there were none before, carry nothing into the eights.
-template <class Word>
-inline CarrySave start_with(int64_t n, Word word) {
+// Up to TAIL words where there were none before: they carry nothing into the eights.
+template <int TAIL>
+inline CarrySave start_with(const __m512i (&words)[BLOCK]) {
   CarrySave s = {};
-  if (n <= 2) {
-    __m512i a = word(0), b = word(1);
-    s.ones = _mm512_xor_si512(a, b);
-    s.twos = _mm512_and_si512(a, b);
+  if (TAIL == 0) return s;
+  if (TAIL == 2) {
+    s.ones = _mm512_xor_si512(words[0], words[1]);
+    s.twos = _mm512_and_si512(words[0], words[1]);
     return s;
   }
-  __m512i twos_a = add_carry(s.ones, word(0), word(1)), twos_b = add_carry(s.ones, word(2), word(3));
+  __m512i twos_a = add_carry(s.ones, words[0], words[1]), twos_b = add_carry(s.ones, words[2], words[3]);
   s.fours = add_carry(s.twos, twos_a, twos_b);
-  if (n <= 4) return s;
-  twos_a = add_carry(s.ones, word(4), word(5));
-  twos_b = add_carry(s.ones, word(6), __m512i{});
+  if (TAIL == 4) return s;
+  twos_a = add_carry(s.ones, words[4], words[5]);
+  twos_b = add_carry(s.ones, words[6], __m512i{});
   s.fours = _mm512_or_si512(s.fours, add_carry(s.twos, twos_a, twos_b));
   return s;
 }
@@ -86,20 +86,25 @@ inline __m512i total(const CarrySave& s) {
   return _mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
 }
 
-template <int P, int Q>
-void tile(const Cell* x, int64_t stride, const Step* steps, int64_t n, const uint32_t* w, int32_t* counts) {
-  const int64_t first = n % BLOCK;
-  for (int q = 0; q < Q; q++, w += 16) {
-    CarrySave sums[P] = {};
+// Vectors of 16 outputs, one after the other. n % BLOCK words, at most TAIL, come first.
+template <int P, int Q, int TAIL>
+void add_up(const Cell* x, int64_t stride, const Step* steps, int64_t n, const uint32_t* w, int32_t* counts) {
+  const int64_t first = n % BLOCK, pitch = 16 * Q;
+  for (int lane = 0; lane < 16 * Q; lane += 16, w += 16) {
+    CarrySave sums[P];
     __m512i totals[P] = {};
-    if (first)
+    __m512i filters[BLOCK] = {};
+#pragma GCC unroll 8
+    for (int k = 0; k < TAIL; k++)
+      if (k < first) filters[k] = _mm512_loadu_si512(w + pitch * steps[k].w);
 #pragma GCC unroll 4
-      for (int p = 0; p < P; p++)
-        sums[p] = start_with(first, [&](int k) {
-          if (k >= first) return __m512i{};
-          return _mm512_xor_si512(_mm512_set1_epi32(x[steps[k].x + p * stride]),
-                                  _mm512_loadu_si512(w + int64_t(16 * Q) * steps[k].w));
-        });
+    for (int p = 0; p < P; p++) {
+      __m512i words[BLOCK] = {};
+#pragma GCC unroll 8
+      for (int k = 0; k < TAIL; k++)
+        if (k < first) words[k] = _mm512_xor_si512(_mm512_set1_epi32(x[steps[k].x + p * stride]), filters[k]);
+      sums[p] = start_with<TAIL>(words);
+    }
     for (int64_t i = first, blocks = 0; i < n; i += BLOCK, blocks++) {
       if (blocks == MOST_BLOCKS) {
         for (int p = 0; p < P; p++) {
@@ -109,9 +114,8 @@ void tile(const Cell* x, int64_t stride, const Step* steps, int64_t n, const uin
         blocks = 0;
       }
       const Step* step = steps + i;
-      __m512i filters[BLOCK];
 #pragma GCC unroll 8
-      for (int k = 0; k < BLOCK; k++) filters[k] = _mm512_loadu_si512(w + int64_t(16 * Q) * step[k].w);
+      for (int k = 0; k < BLOCK; k++) filters[k] = _mm512_loadu_si512(w + pitch * step[k].w);
 #pragma GCC unroll 4
       for (int p = 0; p < P; p++) {
         __m512i words[BLOCK];
@@ -122,8 +126,16 @@ void tile(const Cell* x, int64_t stride, const Step* steps, int64_t n, const uin
       }
     }
     for (int p = 0; p < P; p++)
-      _mm512_store_si512(counts + 64 * p + 16 * q, _mm512_add_epi32(totals[p], total(sums[p])));
+      _mm512_store_si512(counts + 64 * p + lane, _mm512_add_epi32(totals[p], total(sums[p])));
   }
+}
+
+template <int P, int Q>
+void tile(const Cell* x, int64_t stride, const Step* steps, int64_t n, const uint32_t* w, int32_t* counts) {
+  int64_t tail = n % BLOCK;
+  auto* function = tail == 0 ? add_up<P, Q, 0> : tail <= 2 ? add_up<P, Q, 2>
+      : tail <= 4 ? add_up<P, Q, 4> : add_up<P, Q, 7>;
+  function(x, stride, steps, n, w, counts);
 }
 
 int64_t limit(int64_t rounds) {

@@ -88,37 +88,48 @@ void finish_threshold(const Epilogue& e, const Tile& t) {
   for (int64_t p = 0; p < t.pixels; p++) put_bits(e, t.at + p, t.channel, t.count, words[p]);
 }
 
-inline Floats without_border(const Conv& c, const Epilogue& e, const Tile& t, int64_t p, int64_t i, Floats v) {
-  for (int64_t tap = 0; tap < c.taps(); tap++)
-    if (!c.row_inside(t.y, tap / c.kernel_w) || !c.column_inside(t.x + p, tap % c.kernel_w))
-      v -= vector_at<Floats>(e.border + tap * c.groups * c.lanes() + t.lane + i);
-  return v;
+// One pixel's next bits. V vectors of channels, a half or a whole tile, so that each step is asked for once;
+// tables and counts are padded to as many.
+template <int V>
+inline uint64_t finish_pixel(const Conv& c, const Epilogue& e, const Tile& t, int64_t p) {
+#define CMIM_MM_EACH _Pragma("GCC unroll 16") for (int j = 0; j < V; j++)
+  Floats v[V];
+  int64_t at = (t.at + p) * c.out_channels + t.channel;
+  auto table = [&t](const float* data, int j) { return vector_at<Floats>(data + t.lane + j * LANES); };
+  auto live = [&t](int j) { return t.count == V * LANES ? LANES : t.count - j * LANES; };
+  CMIM_MM_EACH v[j] = __builtin_convertvector(sums_at(t, p, j * LANES), Floats) * table(e.scale, j);
+  if (e.window) {
+    float total = t.pixel[p].total;
+    CMIM_MM_EACH v[j] += table(e.window, j) * total;
+  }
+  CMIM_MM_EACH v[j] += table(e.offset, j);
+  if (e.border && t.pixel[p].edge)
+    for (int64_t kh = 0; kh < c.kernel_h; kh++)
+      for (int64_t kw = 0; kw < c.kernel_w; kw++)
+        if (!c.row_inside(t.y, kh) || !c.column_inside(t.x + p, kw))
+          CMIM_MM_EACH v[j] -= table(e.border + (kh * c.kernel_w + kw) * c.groups * c.lanes(), j);
+  if (e.shortcut.data) CMIM_MM_EACH v[j] += load_floats(e.shortcut, at + j * LANES, live(j));
+  if (e.shift_in)
+    CMIM_MM_EACH {
+      v[j] += table(e.shift_in, j);
+      v[j] = v[j] * (v[j] > Floats{} ? table(e.positive, j) : table(e.negative, j)) + table(e.shift_out, j);
+    }
+  if (e.clamp)
+    CMIM_MM_EACH {
+      v[j] = v[j] < e.low ? Floats{} + e.low : v[j];
+      v[j] = v[j] > e.high ? Floats{} + e.high : v[j];
+    }
+  if (e.y.data) CMIM_MM_EACH store_floats(e.y, at + j * LANES, live(j), v[j]);
+  uint64_t bits = 0;
+  if (e.next_threshold) CMIM_MM_EACH bits |= at_least(v[j], table(e.next_threshold, j)) << j * LANES;
+  return bits;
+#undef CMIM_MM_EACH
 }
 
 void finish_fused(const Conv& c, const Epilogue& e, const Tile& t) {
   for (int64_t p = 0; p < t.pixels; p++) {
-    uint64_t word = 0;
-    for (int64_t i = 0; i < t.count; i += LANES) {
-      int64_t lane = t.lane + i, count = std::min<int64_t>(LANES, t.count - i);
-      int64_t at = (t.at + p) * c.out_channels + t.channel + i;
-      auto table = [lane](const float* data) { return vector_at<Floats>(data + lane); };
-      Floats v = __builtin_convertvector(sums_at(t, p, i), Floats) * table(e.scale);
-      if (e.window) v += table(e.window) * static_cast<float>(t.pixel[p].total);
-      v += table(e.offset);
-      if (e.border && t.pixel[p].edge) v = without_border(c, e, t, p, i, v);
-      if (e.shortcut.data) v += load_floats(e.shortcut, at, count);
-      if (e.shift_in) {
-        v += table(e.shift_in);
-        v = v * (v > Floats{} ? table(e.positive) : table(e.negative)) + table(e.shift_out);
-      }
-      if (e.clamp) {
-        v = v < e.low ? Floats{} + e.low : v;
-        v = v > e.high ? Floats{} + e.high : v;
-      }
-      if (e.y.data) store_floats(e.y, at, count, v);
-      if (e.next_threshold) word |= at_least(v, table(e.next_threshold)) << i;
-    }
-    if (e.next_threshold) put_bits(e, t.at + p, t.channel, t.count, word);
+    uint64_t bits = t.count > 32 ? finish_pixel<64 / LANES>(c, e, t, p) : finish_pixel<32 / LANES>(c, e, t, p);
+    if (e.next_threshold) put_bits(e, t.at + p, t.channel, t.count, bits);
   }
 }
 

@@ -30,6 +30,10 @@ struct Conv {
     int64_t column = x * stride_w + kw * dilation_w - padding_w;
     return column >= 0 && column < width;
   }
+  bool column_used(int64_t kw) const {  // by any output pixel
+    int64_t first = kw * dilation_w - padding_w;
+    return first < width && first + (out_width - 1) * stride_w >= 0;
+  }
   bool row_inside(int64_t y, int64_t kh) const {
     int64_t row = y * stride_h + kh * dilation_h - padding_h;
     return row >= 0 && row < height;

@@ -24,6 +24,14 @@ TileFunction tile_of(int64_t pixels, int64_t quads) {
   return functions[quads - 1];
 }
 
+// Pixels of a tile, so that the last of a row is not much smaller than the others.
+int64_t tile_width(int64_t width) {
+  int64_t best = std::min<int64_t>(PIXELS, width);
+  for (int64_t pixels = best; pixels > PIXELS / 2; pixels--)
+    if (width % pixels == 0) return pixels;
+  return best;
+}
+
 void copy_row(const Conv& c, const uint64_t* bits, Cell* cells) {
   int64_t dwords = c.dwords(), first = std::max<int64_t>(c.padding_w, 0);
   int64_t last = std::min(c.padding_w + c.width, c.padded_width());
@@ -68,12 +76,13 @@ void describe_pixels(const Conv& c, const uint64_t* rows[], int64_t num_rows, bo
 
 // Takes away what taps outside the image, whose cells were 0, have counted.
 void correct(const Conv& c, const int32_t* ones, int64_t y, int64_t x, int64_t lanes, int32_t* counts) {
-  for (int64_t tap = 0; tap < c.taps(); tap++) {
-    int64_t kw = tap % c.kernel_w, at = kw * c.dilation_w - c.padding_w;
-    bool counted = c.row_inside(y, tap / c.kernel_w) && at < c.width
-        && at + (c.out_width - 1) * c.stride_w >= 0;
-    if (!counted || c.column_inside(x, kw)) continue;
-    for (int64_t o = 0; o < lanes; o++) counts[o] -= ones[tap * c.groups * c.lanes() + o];
+  for (int64_t kw = 0; kw < c.kernel_w; kw++) {
+    if (c.column_inside(x, kw) || !c.column_used(kw)) continue;
+    for (int64_t kh = 0; kh < c.kernel_h; kh++) {
+      if (!c.row_inside(y, kh)) continue;
+      const int32_t* tap = ones + (kh * c.kernel_w + kw) * c.groups * c.lanes();
+      for (int64_t o = 0; o < lanes; o++) counts[o] -= tap[o];
+    }
   }
 }
 
@@ -82,6 +91,8 @@ void conv_row(const Conv& c, const Epilogue& e, const uint64_t* bits, const Filt
   int64_t image = row / c.out_height, y = row % c.out_height, dwords = c.dwords();
   Cell* cells = reinterpret_cast<Cell*>(scratch.cells.data());
   const uint64_t** rows = scratch.rows.data();
+  alignas(64) int32_t counts[PIXELS * 64] = {};
+  const int64_t most = tile_width(c.out_width);
   for (int64_t group = 0; group < c.groups; group++) {
     int64_t num_rows = 0, num_steps = 0;
     for (int64_t kh = 0; kh < c.kernel_h; kh++) {
@@ -91,21 +102,18 @@ void conv_row(const Conv& c, const Epilogue& e, const uint64_t* bits, const Filt
       int64_t start = num_rows * c.padded_width() * dwords;
       copy_row(c, rows[num_rows++], cells + start);
       for (int64_t kw = 0; kw < c.kernel_w; kw++) {
-        int64_t at = kw * c.dilation_w - c.padding_w;
-        if (at >= c.width || at + (c.out_width - 1) * c.stride_w < 0) continue;  // outside for every pixel
+        if (!c.column_used(kw)) continue;
         for (int64_t d = 0; d < dwords; d++)
           scratch.steps[num_steps++] = {static_cast<int32_t>(start + kw * c.dilation_w * dwords + d),
                                         static_cast<int32_t>((kh * c.kernel_w + kw) * dwords + d)};
       }
     }
     describe_pixels(c, rows, num_rows, e.window, scratch);
-    int64_t tiles = (c.out_width + PIXELS - 1) / PIXELS, most = (c.out_width + tiles - 1) / tiles;
     for (int64_t first = 0; first < c.outputs(); first += 64) {
       int64_t count = std::min<int64_t>(64, c.outputs() - first), quads = (count + 15) / 16;
       int64_t lane = group * c.lanes() + first;
       for (int64_t x = 0; x < c.out_width; x += most) {
         int64_t pixels = std::min(most, c.out_width - x);
-        alignas(64) int32_t counts[PIXELS * 64];
         tile_of<PIXELS>(pixels, quads)(cells + x * c.stride_w * dwords, c.stride_w * dwords,
                                        scratch.steps.data(), num_steps,
                                        filters.prepared + lane * c.taps() * dwords, counts);

@@ -1,0 +1,118 @@
+"""Defines the operators: schemas, checks, what they give without computing, and the way to their kernels.
+
+What each of them computes stands in :mod:`cmim_mm.deploy.ops`.
+"""
+import torch
+from torch import Tensor
+
+from . import kernel, torch_path
+from .geometry import Geometry, check_groups, check_tensor, conv_geometry, num_words
+
+FLOATS = torch.float32, torch.bfloat16
+
+_GEOMETRY = 'int in_channels, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1'
+SCHEMAS = dict(
+    pack_sign='(Tensor x, Tensor threshold, int groups=1) -> Tensor',
+    prepare_weight='(Tensor weight, int in_channels, int groups=1) -> Tensor',
+    binary_conv2d=f'(Tensor bits, Tensor weight, {_GEOMETRY}, Tensor? prepared=None) -> Tensor',
+    binary_conv2d_threshold=f'(Tensor bits, Tensor weight, Tensor threshold, Tensor flip, {_GEOMETRY}, '
+                            'int next_groups=1, Tensor? prepared=None) -> Tensor',
+    binary_conv2d_fused=f'(Tensor bits, Tensor weight, Tensor scale, Tensor offset, {_GEOMETRY}, '
+                        'Tensor? window=None, Tensor? border=None, Tensor? shortcut=None, '
+                        'Tensor? nonlinearity=None, float? low=None, float? high=None, '
+                        'ScalarType? y_dtype=None, Tensor? next_threshold=None, int next_groups=1, '
+                        'Tensor? prepared=None) -> (Tensor, Tensor)')
+
+
+def _empty_map(bits: Tensor, g: Geometry, dtype: torch.dtype) -> Tensor:
+    return torch.empty(g.batch, g.out_channels, *g.out_size, dtype=dtype, device=bits.device,
+                       memory_format=torch.channels_last)
+
+
+def _empty_bits(bits: Tensor, g: Geometry, next_groups: int) -> Tensor:
+    check_groups(g.out_channels, next_groups, 'next_groups')
+    return bits.new_empty(g.batch, *g.out_size, next_groups * num_words(g.out_channels // next_groups))
+
+
+def _check_pack_sign(x, threshold, groups=1):
+    check_tensor('x', x, (None,) * 4, *FLOATS)
+    n, channels, h, w = x.shape
+    check_groups(channels, groups, 'groups')
+    check_tensor('threshold', threshold, (None, None), torch.float32)
+    torch._check(threshold.shape[0] in (1, n) and threshold.shape[1] in (1, channels), lambda: (
+        f'threshold: expected the shape (1 or {n}, 1 or {channels}), got {tuple(threshold.shape)}'))
+    return x.new_empty(n, h, w, groups * num_words(channels // groups), dtype=torch.int64)
+
+
+def _check_prepare_weight(weight, in_channels, groups=1):
+    return torch_path.prepare_weight(weight, in_channels, groups)
+
+
+def _check_binary_conv2d(bits, weight, in_channels, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1,
+                         prepared=None):
+    g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups, prepared)
+    return _empty_map(bits, g, torch.int32)
+
+
+def _check_binary_conv2d_threshold(bits, weight, threshold, flip, in_channels, stride=(1, 1), padding=(0, 0),
+                                   dilation=(1, 1), groups=1, next_groups=1, prepared=None):
+    g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups, prepared)
+    check_tensor('threshold', threshold, (g.out_channels,), torch.int32)
+    check_tensor('flip', flip, (g.out_channels,), torch.bool)
+    return _empty_bits(bits, g, next_groups)
+
+
+def _check_binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=(1, 1), padding=(0, 0),
+                               dilation=(1, 1), groups=1, window=None, border=None, shortcut=None,
+                               nonlinearity=None, low=None, high=None, y_dtype=None, next_threshold=None,
+                               next_groups=1, prepared=None):
+    g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups, prepared)
+    channels = (g.out_channels,)
+    shapes = dict(scale=channels, offset=channels, window=channels, next_threshold=channels,
+                  border=(g.kernel[0] * g.kernel[1], *channels), nonlinearity=(4, *channels))
+    given = dict(scale=scale, offset=offset, window=window, border=border, nonlinearity=nonlinearity,
+                 next_threshold=next_threshold)
+    for name, tensor in given.items():
+        if tensor is not None:
+            check_tensor(name, tensor, shapes[name], torch.float32)
+    if shortcut is not None:
+        check_tensor('shortcut', shortcut, (g.batch, *channels, *g.out_size), *FLOATS)
+    torch._check(y_dtype in (None, *FLOATS), lambda: (
+        f'y_dtype={y_dtype}: expected torch.float32, torch.bfloat16 or None'))
+    torch._check(y_dtype is not None or next_threshold is not None, lambda: (
+        'neither y_dtype nor next_threshold is given: there is nothing to compute'))
+    y = bits.new_empty(0, dtype=torch.float32) if y_dtype is None else _empty_map(bits, g, y_dtype)
+    if next_threshold is None:
+        check_groups(g.out_channels, next_groups, 'next_groups')
+        return y, bits.new_empty(0)
+    return y, _empty_bits(bits, g, next_groups)
+
+
+_LIBRARY = torch.library.Library('cmim_mm', 'FRAGMENT')
+
+
+def _register(name: str) -> None:
+    """Defines an operator, and another, ``torch_NAME``, that never takes the compiled kernels.
+
+    The kernels register themselves for the CPU when they are loaded: the first call comes here, later ones
+    do not.
+    """
+    check = globals()[f'_check_{name}']
+    compute = getattr(torch_path, name)
+
+    def run_in_torch(*args):
+        check(*(arg.to('meta') if isinstance(arg, Tensor) else arg for arg in args))
+        return compute(*args)
+
+    def run(*args):
+        compiled = args[0].device.type == 'cpu' and kernel.load()
+        return getattr(torch.ops.cmim_mm, name)(*args) if compiled else run_in_torch(*args)
+
+    for operator, function in ((name, run), (f'torch_{name}', run_in_torch)):
+        _LIBRARY.define(operator + SCHEMAS[name], tags=(torch.Tag.pt2_compliant_tag,))
+        _LIBRARY.impl(operator, function, 'CompositeExplicitAutograd')
+        torch.library.register_fake(f'cmim_mm::{operator}', check, lib=_LIBRARY)
+
+
+for _name in SCHEMAS:
+    _register(_name)
