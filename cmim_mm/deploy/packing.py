@@ -17,7 +17,7 @@ from cmim_mm.version import __version__
 from .checkpoint import PackedState
 from .convert import convert
 from .format import Packed
-from .safe_config import KEYS
+from .safe_config import KEYS, as_data, check_config
 from .sign_conv import SignConv2d
 
 #: What a model only trains with.
@@ -41,13 +41,9 @@ def pack_checkpoint(cfg: Config, checkpoint: Union[str, Path], half: bool = Fals
 
     Raises:
         CheckpointError: The checkpoint does not fit, or a layer cannot be packed.
-        BadConfig: The config holds something that is no data.
+        BadConfig: The config holds something that is no data, or that no file may hold.
     """
-    config = {key: _plain(cfg[key]) for key in KEYS if cfg.get(key) is not None}
-    hooks = config.pop('default_hooks', {})
-    if 'visualization' in hooks:
-        config['default_hooks'] = {'visualization': hooks['visualization']}
-    config['model'] = for_inference(config['model'])
+    config = inference_config(cfg)
     loaded = load_checkpoint_file(checkpoint, 'cpu')
     state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else {}
     if isinstance(state, PackedState):
@@ -57,6 +53,7 @@ def pack_checkpoint(cfg: Config, checkpoint: Union[str, Path], half: bool = Fals
             raise CheckpointError(f'the model of this config has no part {part!r}')
         config = {'model': config['model'][part], 'default_scope': config.get('default_scope', 'mmseg')}
         state = {key[len(part) + 1:]: value for key, value in state.items() if key.startswith(f'{part}.')}
+    check_config(as_data(config))
     model = build(config)
     problems = lacking(model.state_dict(), state)
     if problems:
@@ -101,6 +98,15 @@ def build(config: Mapping[str, Any]) -> nn.Module:
     """The model of a config, untrained, in eval mode."""
     with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmseg')):
         return MODELS.build(Config(dict(model=copy.deepcopy(config['model']))).model).eval()
+
+
+def inference_config(cfg: Config) -> dict[str, Any]:
+    """What evaluation reads of a config, as plain data."""
+    config = {key: _plain(cfg[key]) for key in KEYS if cfg.get(key) is not None}
+    hooks = config.pop('default_hooks', {})
+    if 'visualization' in hooks:
+        config['default_hooks'] = {'visualization': hooks['visualization']}
+    return {**config, 'model': for_inference(config['model'])}
 
 
 def for_inference(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ KEYS = ('model', 'default_scope', 'test_dataloader', 'test_evaluator', 'test_cfg
         'vis_backends', 'visualizer')
 #: What a model, or its evaluation, is not built from.
 _REFUSED = ('_base_', 'custom_imports', 'init_cfg', 'pretrained')
+#: Endings of files that some parts of a config would unpickle or run.
+_UNSAFE = ('.pkl', '.pickle', '.yml', '.yaml', '.py', '.pt', '.pth')
 _TUPLE = '$tuple'
 
 
@@ -69,7 +71,7 @@ def check_config(data: dict[str, Any]) -> dict[str, Any]:
         data: As read from JSON.
 
     Raises:
-        BadConfig: A key that no packed model has.
+        BadConfig: A key that no packed model has, an address, or a file that could hold code.
         UnknownType: A ``type`` that is no registered name.
     """
     config = from_data(data)
@@ -79,7 +81,11 @@ def check_config(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(config.get('model'), dict):
         raise BadConfig('config: there is no model')
     known = None
-    for where, node in _dicts(config, 'config'):
+    for where, node in _nodes(config, 'config'):
+        if isinstance(node, str) and ('://' in node or node.lower().endswith(_UNSAFE)):
+            raise BadConfig(f'{where}: {node!r} would be fetched or loaded, and is refused')
+        if not isinstance(node, dict):
+            continue
         for key in _REFUSED:
             if node.get(key) is not None:
                 raise BadConfig(f'{where}: the key {key!r} would load code or files, and is refused')
@@ -91,14 +97,14 @@ def check_config(data: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _dicts(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _nodes(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    yield where, value
     if isinstance(value, dict):
-        yield where, value
         for key, entry in value.items():
-            yield from _dicts(entry, f'{where}.{key}')
+            yield from _nodes(entry, f'{where}.{key}')
     elif isinstance(value, (list, tuple)):
         for i, entry in enumerate(value):
-            yield from _dicts(entry, f'{where}[{i}]')
+            yield from _nodes(entry, f'{where}[{i}]')
 
 
 def _registered() -> set[str]:

@@ -97,6 +97,9 @@ def hostile_files() -> dict[str, tuple[str, bytes]]:
         'imports': ('BadConfig', with_config(custom_imports=dict(imports=['os']))),
         'weights from elsewhere': ('BadConfig', with_config(
             model=dict(model, init_cfg=dict(type='Pretrained', checkpoint='http://a.b/c')))),
+        'a pickle to be loaded': ('BadConfig', with_config(test_dataloader=dict(dataset=dict(
+            type='NYUDSegDataset', ann_file='x.PKL')))),
+        'an address': ('BadConfig', with_config(model=dict(model, loss=dict(class_weight='http://a.b/c')))),
         'an unknown type': ('UnknownType', with_config(model=dict(type='cmim_mm.BinaryResNest'))),
         'a type that is code': ('UnknownType', with_config(model=dict(type='os.system', command='true'))),
         'code deep inside': ('UnknownType', with_config(

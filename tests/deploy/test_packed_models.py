@@ -13,7 +13,8 @@ from torch import nn
 from cmim_mm.checkpoint import CheckpointError, load_checkpoint_file
 from cmim_mm.datasets.nyud_meta import CLASSES, PALETTE
 from cmim_mm.deploy import load, pack_checkpoint, write
-from cmim_mm.deploy.packing import build, for_inference
+from cmim_mm.deploy.packing import build, for_inference, inference_config
+from cmim_mm.deploy.safe_config import as_data, check_config
 from cmim_mm.deploy.sign_conv import SignConv2d
 from cmim_mm.models import BinaryResNet
 from cmim_mm.models.pretrained import check_pretrained
@@ -92,6 +93,14 @@ def test_cmim_and_whatever_trains_stays_behind(case, repository):
                  neck=dict(type='cmim_mm.ContrastiveMINeck', in_channels=[1], inner=inner))
     del inner['init_cfg']
     assert for_inference(model) == dict(type='EncoderDecoder', backbone=dict(type='R'), neck=inner)
+
+
+def test_configs_travel(repository):
+    """What evaluation reads of a config is data, tuples included, and passes the reader's checks."""
+    for path in repository.glob('configs/*.py'):
+        config = inference_config(Config.fromfile(path))
+        assert check_config(json.loads(json.dumps(as_data(config)))) == config
+        assert config.keys() >= {'model', 'test_dataloader', 'test_evaluator', 'test_pipeline'}
 
 
 def test_sizes(case):
