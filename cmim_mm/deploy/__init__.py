@@ -2,8 +2,8 @@
 from importlib import import_module
 
 #: Name -> the module that has it.
-_PLACES = {'available_kernels': 'kernel', 'keep_memory': 'memory', 'load': 'loading', 'pack': 'packing',
-           'pack_checkpoint': 'packing', 'read': 'format', 'write': 'format'}
+_PLACES = {'available_kernels': 'kernel', 'export': 'exporting', 'keep_memory': 'memory', 'load': 'loading',
+           'pack': 'packing', 'pack_checkpoint': 'packing', 'read': 'format', 'write': 'format'}
 __all__ = list(_PLACES)
 
 
