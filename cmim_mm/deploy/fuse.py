@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.models.keep_format import keep_format
 
-from .nonlinear import as_nonlinear, norm_affine
+from .nonlinear import Nonlinear, as_nonlinear, norm_affine
 from .packed_conv import PackedConv2d
 from .sign_conv import SignConv2d
 from .threshold_conv import ThresholdConv2d
@@ -122,7 +122,8 @@ def _join(chain: _Chain, graph: fx.Graph, modules: dict[str, nn.Module],
     module = PackedConv2d(conv)
     module.writes_map = len(takers) < len(tail.users)
     with graph.inserting_before(tail.next):
-        if takers and not module.writes_map and chain.shortcut is None and module.is_monotone:
+        if takers and not module.writes_map and chain.shortcut is None and module.is_monotone \
+                and (chain.act is None or _rises(as_nonlinear(chain.act, conv.out_channels))):
             follow = nn.Sequential(*(part for part in (chain.norm, chain.act) if part is not None))
             module = ThresholdConv2d(conv, follow, reader.threshold)
             y = bits = graph.call_module(node.target, node.args)
@@ -143,6 +144,11 @@ def _join(chain: _Chain, graph: fx.Graph, modules: dict[str, nn.Module],
     for old in reversed(chain.nodes):
         graph.erase_node(old)
     return module
+
+
+def _rises(form: Nonlinear) -> bool:
+    """Whether a nonlinearity is monotone whatever is learned; learned slopes may be negative."""
+    return all(not isinstance(slope, torch.Tensor) and slope >= 0 for slope in (form.positive, form.negative))
 
 
 def _same_bits(a: SignConv2d, b: SignConv2d) -> bool:

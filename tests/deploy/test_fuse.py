@@ -63,8 +63,9 @@ def test_mobile_net(block):
     check_exact(make_exact(network), images(1, 3, 17, 22))
 
 
-@pytest.mark.parametrize('method', ['BNN', 'AdaBin', 'RBNN'])
+@pytest.mark.parametrize('method', ['BNN', 'AdaBin', 'RBNN', 'ReActNet'])
 def test_vgg(method):
+    """ReActNet's slopes are learned, and negative ones are among them: no threshold of the sum there."""
     packed = check_exact(make_exact(BinaryVGG(binarizer=method)), images(1, 3, 13, 18))
     assert sum(isinstance(m, ThresholdConv2d) for m in packed.modules()) == 2 * (method == 'BNN')
 
