@@ -12,7 +12,7 @@ CARDS = sorted(p for p in ZOO.glob('*.md') if p.name != 'README.md')
 
 
 def front_matter(card):
-    return yaml.safe_load(card.read_text().split('---')[1])
+    return yaml.safe_load(card.read_text(encoding='utf-8').split('---')[1])
 
 
 def test_every_model_has_a_card_and_an_entry(repository):
@@ -41,4 +41,4 @@ def test_figures_on_a_few_rooms_are_those_of_the_card(card, tool, rooms_root, tm
                           '--work-dir', str(tmp_path)])
     found = json.loads(next(p for p in tmp_path.rglob('*.json') if 'scalars' not in p.name).read_text())
     for metric, value in front_matter(card)['rooms'].items():
-        assert found[metric] == pytest.approx(value, rel=2e-3), metric
+        assert found[metric] == pytest.approx(value, rel=2e-2), metric
