@@ -88,7 +88,7 @@ def test_citation_names_the_paper(repository):
 
 def test_metafile_lists_every_config_of_a_task(repository):
     listed = re.findall(r'Config: (\S+)', (repository / 'configs/metafile.yml').read_text())
-    configs = [path.relative_to(repository).as_posix() for folder in ('', 'nyud', 'pretrain')
+    configs = [path.relative_to(repository).as_posix() for folder in ('', 'nyud', 'pretrain', 'zoo')
                for path in (repository / 'configs' / folder).glob('*.py')]
     assert sorted(listed) == sorted(configs)
 
