@@ -119,7 +119,7 @@ class FrozenTeacher(nn.Module):
         """The model, always in eval mode."""
         return self._held[0]
 
-    def take_from(self, preprocessor: nn.Module) -> 'FrozenTeacher':
+    def take_from(self, preprocessor: nn.Module) -> None:
         """Is told who normalizes the images, by ``mean`` and ``std``.
 
         Raises:
@@ -131,7 +131,6 @@ class FrozenTeacher(nn.Module):
                                  'does not normalize; give it a mean and a std')
             mean, std = (torch.tensor(value).view(-1, 1, 1) for value in self._norm)
             self._affine = preprocessor.std.cpu() / std, (preprocessor.mean.cpu() - mean) / std
-        return self
 
     def extract(self, inputs: Tensor) -> Sequence[Tensor]:
         """Images -> feature maps."""

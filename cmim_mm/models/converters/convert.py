@@ -1,5 +1,4 @@
 """Public checkpoints of binary networks as checkpoints of this project, key by key."""
-import io
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from cmim_mm.atomic import write_atomically
 from cmim_mm.checkpoint import CheckpointError, load_checkpoint_file
+from cmim_mm.publish import to_bytes
 from cmim_mm.registry import MODELS
 from cmim_mm.version import __version__
 
@@ -140,9 +140,7 @@ def save_imported(imported: Imported, path: Union[str, Path], source: str) -> No
     meta = dict(source=source, foreign=imported.record, left_out=imported.left_out,
                 network=imported.network.config, cmim_mm_version=__version__,
                 time=time.strftime('%Y%m%d_%H%M%S'))
-    buffer = io.BytesIO()
-    torch.save(dict(meta=meta, state_dict=imported.state), buffer)
-    write_atomically(buffer.getvalue(), path)
+    write_atomically(to_bytes(dict(meta=meta, state_dict=imported.state)), path)
 
 
 def _networks_of(method: str, network: str) -> dict[tuple[str, str], Network]:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from cmim_mm.registry import MODELS
 
-from .seg_heads import teacher_logits
+from .distils import Distils
 
 
 @MODELS.register_module()
-class DepthHead(BaseDecodeHead):
+class DepthHead(Distils, BaseDecodeHead):
     """Feature pyramid with a bounded depth regression, for mmseg's ``DepthEstimator``.
 
     Each level passes a 1x1 lateral convolution, takes the coarser level's sum upsampled, and a 3x3
@@ -86,20 +86,9 @@ class DepthHead(BaseDecodeHead):
         logit = self.cls_seg(sum(self._resize(x, out[0]) for x in out))
         return self.min_depth + (self.max_depth - self.min_depth) * torch.sigmoid(logit.float())
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether the loss asks for a teacher's depth."""
-        return self.distill is not None
-
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
-             train_cfg: dict) -> dict[str, Tensor]:
-        """The losses of feature maps (N, C_i, H_i, W_i)."""
-        depth = self(inputs)
-        losses = self.loss_by_feat(depth, batch_data_samples)
-        if self.distill is not None:
-            taught = self._resize(teacher_logits(inputs, depth).float(), depth)
-            losses['loss_distill'] = self.distill(depth, taught)
-        return losses
+    def taught(self, feats: Sequence[Tensor], prediction: Tensor) -> Tensor:
+        """The teacher's depth (N, 1, H_0, W_0), resized to the prediction."""
+        return self._resize(super().taught(feats, prediction).float(), prediction)
 
     def loss_by_feat(self, pred_depth: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of the prediction, resized to the ground truth, by the losses' names."""

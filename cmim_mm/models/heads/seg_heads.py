@@ -13,9 +13,10 @@ from cmim_mm.registry import MODELS
 
 from ..losses import Distillation
 from ..losses.label_size import upsampled_cross_entropy
+from .distils import Distils
 
 
-class LabelSizeLoss:
+class LabelSizeLoss(Distils):
     """Puts :func:`upsampled_cross_entropy` in place of what an mmseg head does at its labels' size.
 
     That is upsampling, cross-entropy and the accuracy's topk of a whole batch. The values are mmseg's, in
@@ -32,20 +33,6 @@ class LabelSizeLoss:
         super().__init__(*args, **kwargs)
         self.distill = None if distill is None else Distillation(**distill)
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether the loss asks for a teacher's logits."""
-        return self.distill is not None
-
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: SampleList,
-             train_cfg: dict) -> dict[str, Tensor]:
-        """The losses of feature maps (N, C_i, H_i, W_i)."""
-        logits = self(inputs)
-        losses = self.loss_by_feat(logits, batch_data_samples)
-        if self.distill is not None:
-            losses['loss_distill'] = self.distill(logits, teacher_logits(inputs, logits))
-        return losses
-
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: SampleList) -> dict[str, Tensor]:
         """The loss by its name and ``acc_seg`` in percent, of logits (N, K, h, w)."""
         loss = self.loss_decode
@@ -58,22 +45,6 @@ class LabelSizeLoss:
         eps = torch.finfo(torch.float32).eps  # of a batch without labels too
         return {loss.loss_name: loss.loss_weight * total / (count + eps),
                 'acc_seg': 100 * (correct + eps) / (labelled + eps)}
-
-
-def teacher_logits(feats: Sequence[Tensor], logits: Tensor) -> Tensor:
-    """What the teacher that ran on this batch gives in place of logits (N, K, h, w).
-
-    Raises:
-        ValueError: None ran, or it has other classes.
-    """
-    if getattr(feats, 'teacher', None) is None:
-        raise ValueError('distill needs a teacher, but none ran: set model.teacher=dict(checkpoint=FILE) '
-                         "of a 'cmim_mm.EncoderDecoder' or 'cmim_mm.DepthEstimator'")
-    taught = feats.teacher.logits
-    if taught.shape[1] != logits.shape[1]:
-        raise ValueError(f'distill: the teacher has {taught.shape[1]} classes, the model {logits.shape[1]}; '
-                         'train the teacher on the same classes')
-    return taught
 
 
 def _is_plain(loss: object) -> bool:
