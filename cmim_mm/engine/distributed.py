@@ -1,6 +1,7 @@
-"""``--launcher`` without a GPU: gloo between processes on CPUs."""
+"""``--launcher``: gloo between processes on CPUs where there is no GPU, and an orderly end in any case."""
 import atexit
 import datetime
+import gc
 import os
 import subprocess
 from collections.abc import Iterator
@@ -20,10 +21,10 @@ _LAUNCHERS = {
 def setup_launcher(cfg: Config, launcher: str) -> None:
     """Prepares ``cfg`` and the process group for a launcher; call it before the Runner is built.
 
-    With a GPU (or launcher 'none') only ``cfg.launcher`` is set and MMEngine does the rest. Without one,
+    With a GPU (or launcher 'none') ``cfg.launcher`` is set and MMEngine makes the group. Without one,
     MMEngine would fail on a missing CUDA device: the process group is then made here with gloo, and
     ``cfg.model_wrapper_cfg`` is completed for CPUs (what it held, and ``cfg.find_unused_parameters``,
-    is kept).
+    is kept). :func:`leave_group` is called when the process ends.
 
     Args:
         cfg: Config of the run, changed in place.
@@ -36,7 +37,10 @@ def setup_launcher(cfg: Config, launcher: str) -> None:
     if launcher not in ('none', *_LAUNCHERS):
         raise ValueError(f"launcher '{launcher}' is unknown; choose one of: none, {', '.join(_LAUNCHERS)}")
     cfg.launcher = launcher
-    if launcher == 'none' or get_device() != 'cpu':
+    if launcher == 'none':
+        return
+    atexit.register(leave_group)
+    if get_device() != 'cpu':
         return
     _refuse_sync_bn(cfg)
     _init_gloo(launcher, cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout'))
@@ -66,12 +70,16 @@ def _init_gloo(launcher: str, timeout: 'int | None') -> None:
     if not torch.distributed.is_initialized():
         limit = None if timeout is None else datetime.timedelta(seconds=timeout)
         torch.distributed.init_process_group('gloo', timeout=limit)
-        # Gloo's threads, still running when the interpreter is torn down, would abort the process.
-        atexit.register(_leave_gloo)
 
 
-def _leave_gloo() -> None:
+def leave_group() -> None:
+    """Ends the process group and its threads, if there is one; to be called at the end of every rank.
+
+    Threads that still run when the interpreter is torn down abort the process. They end with the last
+    reference to the group, which a wrapped model in a cycle of references (a Runner) would keep.
+    """
     if torch.distributed.is_initialized():
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 

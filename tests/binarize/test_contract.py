@@ -5,6 +5,7 @@ from binarizer_contract import CHECKS, build, gradients, inputs
 from torch import distributed, nn
 
 from cmim_mm.binarize import BINARIZERS, set_progress, start_epoch
+from cmim_mm.engine.distributed import leave_group
 
 METHODS = sorted(BINARIZERS.module_dict)
 PUBLISHED_BLOCKS = {
@@ -29,7 +30,7 @@ def process_group(tmp_path_factory):
     store = tmp_path_factory.mktemp('ddp') / 'store'
     distributed.init_process_group('gloo', init_method=store.as_uri(), rank=0, world_size=1)
     yield
-    distributed.destroy_process_group()
+    leave_group()
 
 
 @pytest.mark.parametrize('name', METHODS)

@@ -2,6 +2,7 @@
 
     python cmim_ranks.py FOLDER     trains on two gloo ranks, which write FOLDER/0 and FOLDER/1
 """
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from tiny_cmim import images, model_cfg
 from torch.nn.parallel import DistributedDataParallel
 
 from cmim_mm.engine import BinarizationProgressHook
+from cmim_mm.engine.distributed import leave_group
 from cmim_mm.registry import MODELS
 
 IMAGES, BATCH, STEPS = 8, 4, 3
@@ -52,12 +54,12 @@ def train(model, rank=0, ranks=1):
 def run_rank(rank, folder):
     torch.distributed.init_process_group(
         'gloo', init_method=(folder / 'store').as_uri(), rank=rank, world_size=2)
+    atexit.register(leave_group)
     found = {}
     for variant in VARIANTS:
         model = build(*variant)
         found[variant] = dict(losses=train(model, rank, 2), state=model.state_dict())
     torch.save(found, folder / str(rank))
-    torch.distributed.destroy_process_group()
 
 
 def main():

@@ -2,6 +2,7 @@
 
     python formats.py FOLDER     trains each on two gloo ranks, which write FOLDER/RANK.pth
 """
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import nn
 
 import cmim_mm  # noqa: F401  (before any import of mmseg)
 from cmim_mm.engine import MemoryFormatHook
+from cmim_mm.engine.distributed import leave_group
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FORMS = [('channels_last', None), ('channels_last', torch.bfloat16), ('contiguous', torch.bfloat16)]
@@ -57,6 +59,7 @@ def forward_backward(model: nn.Module, dtype=None, seed: int = 1, network=None) 
 def train_ranks(folder: Path) -> None:
     rank = int(os.environ['RANK'])
     torch.distributed.init_process_group('gloo')
+    atexit.register(leave_group)
     weights = {}
     for memory_format, dtype in FORMS:
         model = build('seg', memory_format)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.engine import BinarizationProgressHook
+from cmim_mm.engine.distributed import leave_group
 from cmim_mm.registry import HOOKS
 
 
@@ -115,7 +116,7 @@ def two_ranks(rank, folder):
     before = model[0].binarizer.R1.clone()
     BinarizationProgressHook().before_train_iter(runner(model), 0)
     torch.save(dict(before=before, after=model.state_dict()), f'{folder}/{rank}.pth')
-    torch.distributed.destroy_process_group()
+    leave_group()
 
 
 def test_ranks_receive_the_state_of_rank_0(tmp_path):

@@ -47,6 +47,13 @@ def test_ranks_end_with_the_same_weights(two_ranks):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_no_thread_of_gloo_outlives_the_group(two_ranks):
+    """One that does aborts the process, now and then, when the interpreter is torn down."""
+    for rank in range(2):
+        names = (two_ranks / f'threads{rank}').read_text()
+        assert 'python' in names and 'gloo' not in names
+
+
 # setup_launcher, without processes. ------------------------------------------------------------------
 
 @pytest.fixture

@@ -4,6 +4,7 @@
                       [--launcher pytorch]
 """
 import argparse
+import atexit
 import os
 import random
 import signal
@@ -129,6 +130,11 @@ def _kill_in_save(number: int) -> None:
     os.fsync = fsync
 
 
+def _write_threads(work_dir: Path) -> None:
+    names = [(task / 'comm').read_text().strip() for task in Path('/proc/self/task').iterdir()]
+    (work_dir / f'threads{os.environ["RANK"]}').write_text(' '.join(names))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument('work_dir', type=Path)
@@ -145,6 +151,7 @@ def main() -> None:
     if args.launcher == 'none':
         build_runner(args.work_dir, args.workers, hooks=hooks).train()
     else:
+        atexit.register(_write_threads, args.work_dir)  # before the launcher's: called after it
         runner = build_runner(args.work_dir, iterations=3, launcher=args.launcher)
         runner.train()
         torch.save(dict(runner.model.module.named_parameters()), args.work_dir / f'rank{runner.rank}.pth')

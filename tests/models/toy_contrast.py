@@ -2,6 +2,7 @@
 
     python toy_contrast.py FOLDER   (RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in the environment)
 """
+import atexit
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from cmim_mm.engine.distributed import leave_group
 from cmim_mm.models.contrast import contrast
 from cmim_mm.models.losses import CMIMLoss
 from cmim_mm.registry import MODELS
@@ -67,6 +69,7 @@ def train(model: nn.Module, steps: range, rank: int = 0, ranks: int = 1) -> 'lis
 
 def main() -> None:
     torch.distributed.init_process_group('gloo')
+    atexit.register(leave_group)
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
     found = {}
     for variant in VARIANTS:
@@ -74,7 +77,6 @@ def main() -> None:
         losses = train(DistributedDataParallel(model, broadcast_buffers=False), range(STEPS), rank, ranks)
         found[variant] = dict(losses=losses, state=model.state_dict())
     torch.save(found, Path(sys.argv[1]) / str(rank))
-    torch.distributed.destroy_process_group()
 
 
 if __name__ == '__main__':
