@@ -40,8 +40,8 @@ EXTRAS = {
     'slurm': ['submitit'],
     'ray': ['ray'],
     'dev': [
-        *TEACHERS, *ONNX, 'hypothesis', 'ipykernel', 'nbclient', 'pytest', 'ruff', 'setuptools>=70.1',
-        'submitit', 'tensorboard'],
+        *TEACHERS, *ONNX, 'hypothesis', 'ipykernel', 'nbclient', 'pytest', 'pytest-xdist', 'ruff',
+        'setuptools>=70.1', 'submitit', 'tensorboard'],
 }
 
 

@@ -1,0 +1,12 @@
+# The search before study.py: half and twice its learning rate (0.001), for the baseline and for CMIM's encoder.
+_base_ = './study.py'
+_low, _high = {'optim_wrapper.optimizer.lr': 5e-4}, {'optim_wrapper.optimizer.lr': 2e-3}
+encoders = dict(_delete_=True, **{key: _base_.encoders[key] for key in ('scratch', 'unlabelled_cmim')})
+tasks = dict(
+    _delete_=True,
+    segmentation_low=dict(config='../study/seg.py', options=_low),
+    segmentation_high=dict(config='../study/seg.py', options=_high),
+    depth_low=dict(config='../study/depth.py', options=_low),
+    depth_high=dict(config='../study/depth.py', options=_high))
+modes = dict(_delete_=True, finetune={})
+seeds = [0]
