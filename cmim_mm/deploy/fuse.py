@@ -18,7 +18,11 @@ from cmim_mm.models.keep_format import keep_format
 from .nonlinear import Nonlinear, as_nonlinear, norm_affine
 from .packed_conv import PackedConv2d
 from .sign_conv import SignConv2d
+from .stem import StemConv2d, is_stem
 from .threshold_conv import ThresholdConv2d
+
+#: max(f(x)) = f(max(x)) of these.
+_RISING = nn.ReLU, nn.Hardtanh
 
 
 class _Tracer(fx.Tracer):
@@ -55,6 +59,7 @@ def fuse(network: nn.Module) -> fx.GraphModule:
     modules = dict(network.named_modules())
     _remove_identities(graph, modules)
     _fold_float_norms(graph, network, modules)
+    _join_stems(graph, network, modules)
     readers = {node: SignConv2d(modules[node.target]) for node in graph.nodes
                if _is(node, modules, BinaryConv2d)}
     for node in readers:
@@ -82,6 +87,22 @@ def _fold_float_norms(graph: fx.Graph, network: nn.Module, modules: dict[str, nn
             _put(network, modules, node.target, fuse_conv_bn_eval(modules[node.target], modules[norm.target]))
             norm.replace_all_uses_with(node)
             graph.erase_node(norm)
+
+
+def _join_stems(graph: fx.Graph, network: nn.Module, modules: dict[str, nn.Module]) -> None:
+    """A first convolution takes in the pool behind it, also past an activation that never falls."""
+    for node in list(graph.nodes):
+        pool = _only_user(node)
+        if node.op != 'call_module' or pool is None or pool.op != 'call_module':
+            continue
+        act = pool if isinstance(modules[pool.target], _RISING) else None
+        pool = pool if act is None else _only_user(act)
+        if pool is None or pool.op != 'call_module' \
+                or not is_stem(modules[node.target], modules[pool.target]):
+            continue
+        _put(network, modules, node.target, StemConv2d(modules[node.target], modules[pool.target]))
+        pool.replace_all_uses_with(node if act is None else act)
+        graph.erase_node(pool)
 
 
 def _put(network: nn.Module, modules: dict[str, nn.Module], name: str, module: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 ``torch._check`` raises RuntimeError, as torch's own operators do, and works on symbolic sizes too.
 """
+from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
 import torch
@@ -46,11 +47,28 @@ class Geometry(NamedTuple):
         return 8 + lanes * self.kernel[0] * self.kernel[1] * halves // 2
 
 
-def _pair(name: str, values: list[int], least: int) -> Pair:
+def check_pair(name: str, values: list[int], least: int) -> Pair:
+    """The pair; raises RuntimeError unless both are at least so much."""
     values = tuple(values)
     torch._check(len(values) == 2 and min(values) >= least,
                  lambda: f'{name}={list(values)}: expected two numbers, at least {least}')
     return values
+
+
+def moved(name: str, size: Sequence[int], window: Sequence[int], stride: Pair, padding: Pair) -> list[int]:
+    """The size of the map that a window gives which moves over one of ``size``.
+
+    Raises:
+        RuntimeError: The window is larger.
+    """
+    out = []
+    for axis in range(2):
+        left = size[axis] + 2 * padding[axis] - window[axis]
+        torch._check(window[axis] >= 1 and left >= 0, lambda: (
+            f'the {name} {tuple(window)} is larger than the map {tuple(size)} below it with its padding '
+            f'{padding}'))
+        out.append(left // stride[axis] + 1)
+    return out
 
 
 def check_groups(channels: int, groups: int, name: str) -> None:
@@ -82,8 +100,8 @@ def conv_geometry(bits: Tensor, weight: Tensor, in_channels: int, stride: list[i
     out_channels, *kernel = weight.shape[:3]
     check_groups(out_channels, groups, 'groups')
     check_tensor('bits', bits, (None, None, None, groups * words), torch.int64)
-    stride, padding = _pair('stride', stride, 1), _pair('padding', padding, 0)
-    dilation = _pair('dilation', dilation, 1)
+    stride, padding = check_pair('stride', stride, 1), check_pair('padding', padding, 0)
+    dilation = check_pair('dilation', dilation, 1)
     size, out_size = tuple(bits.shape[1:3]), []
     for axis in range(2):
         extent = size[axis] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1

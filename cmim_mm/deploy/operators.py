@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from . import kernel, torch_path
-from .geometry import Geometry, check_groups, check_tensor, conv_geometry, num_words
+from .geometry import Geometry, check_groups, check_pair, check_tensor, conv_geometry, moved, num_words
 
 FLOATS = torch.float32, torch.bfloat16
 
@@ -21,7 +21,9 @@ SCHEMAS = dict(
                         'Tensor? window=None, Tensor? border=None, Tensor? shortcut=None, '
                         'Tensor? nonlinearity=None, float? low=None, float? high=None, '
                         'ScalarType? y_dtype=None, Tensor? next_threshold=None, int next_groups=1, '
-                        'Tensor? prepared=None) -> (Tensor, Tensor)')
+                        'Tensor? prepared=None) -> (Tensor, Tensor)',
+    stem_conv2d='(Tensor x, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, '
+                'int[2] pool=1, int[2] pool_stride=1, int[2] pool_padding=0) -> Tensor')
 
 
 def _empty_map(bits: Tensor, g: Geometry, dtype: torch.dtype) -> Tensor:
@@ -86,6 +88,22 @@ def _check_binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=
         check_groups(g.out_channels, next_groups, 'next_groups')
         return y, bits.new_empty(0)
     return y, _empty_bits(bits, g, next_groups)
+
+
+def _check_stem_conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), pool=(1, 1), pool_stride=(1, 1),
+                       pool_padding=(0, 0)):
+    check_tensor('x', x, (None,) * 4, *FLOATS)
+    check_tensor('weight', weight, (None, x.shape[1], None, None), *FLOATS)
+    if bias is not None:
+        check_tensor('bias', bias, weight.shape[:1], weight.dtype)
+    pool, pool_padding = check_pair('pool', pool, 1), check_pair('pool_padding', pool_padding, 0)
+    torch._check(all(2 * p <= k for p, k in zip(pool_padding, pool)), lambda: (
+        f'pool_padding={list(pool_padding)}: expected at most half of pool={list(pool)}'))
+    size = moved('filter', x.shape[2:], weight.shape[2:], check_pair('stride', stride, 1),
+                 check_pair('padding', padding, 0))
+    size = moved('pool', size, pool, check_pair('pool_stride', pool_stride, 1), pool_padding)
+    return torch.empty(x.shape[0], weight.shape[0], *size, dtype=weight.dtype, device=x.device,
+                       memory_format=torch.channels_last)
 
 
 _LIBRARY = torch.library.Library('cmim_mm', 'FRAGMENT')

@@ -147,3 +147,28 @@ def binary_conv2d_fused(bits: Tensor, weight: Tensor, scale: Tensor, offset: Ten
     return torch.ops.cmim_mm.binary_conv2d_fused(
         bits, weight, scale, offset, in_channels, stride, padding, dilation, groups, window, border, shortcut,
         nonlinearity, low, high, y_dtype, next_threshold, next_groups, prepared)
+
+
+def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride: Size2d = 1,
+                padding: Size2d = 0, pool: Size2d = 1, pool_stride: Size2d = 1,
+                pool_padding: Size2d = 0) -> Tensor:
+    """A full-precision convolution of few channels and a maximum over windows behind it, in one pass.
+
+        y[n, o] = max over the window, inside the map, of (bias_o + sum over channels and taps of w_o x)
+
+    The kernels sum in float32, in different orders and with fused multiplications: they agree to rounding.
+
+    Args:
+        x: (N, C, H, W), float32 or bfloat16, in any memory order. Made for C of 1 to 4.
+        weight: (O, C, kh, kw); with bfloat16 weights x is rounded to bfloat16.
+        bias: (O,) of the weight's dtype.
+        stride, padding: Of the convolution; zero padding.
+        pool, pool_stride, pool_padding: As ``nn.MaxPool2d``'s; padding is left out of the maximum.
+
+    Returns:
+        (N, O, H', W') of the weight's dtype, in channels_last memory.
+
+    Raises:
+        RuntimeError: A dtype, a shape or a size does not fit.
+    """
+    return torch.ops.cmim_mm.stem_conv2d(x, weight, bias, stride, padding, pool, pool_stride, pool_padding)

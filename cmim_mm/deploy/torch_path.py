@@ -2,6 +2,7 @@
 
 Sums of -1 and +1 are integers below 2^24, so a float32 convolution of them is exact once rounded.
 """
+from collections.abc import Sequence
 from typing import Optional
 
 import torch
@@ -117,3 +118,11 @@ def _taps_inside(g: Geometry, device: torch.device) -> Tensor:
         inside.append((at >= 0) & (at < g.size[axis]))
     rows, columns = inside
     return (rows[:, None, :, None] & columns[None, :, None, :]).flatten(0, 1)
+
+
+def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride: Sequence[int] = (1, 1),
+                padding: Sequence[int] = (0, 0), pool: Sequence[int] = (1, 1),
+                pool_stride: Sequence[int] = (1, 1), pool_padding: Sequence[int] = (0, 0)) -> Tensor:
+    y = F.conv2d(x.to(weight.dtype), weight, bias, stride, padding)
+    y = F.max_pool2d(y, pool, pool_stride, pool_padding)
+    return y.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-# The search before study.py: half and twice its learning rate (0.001), for the baseline and for CMIM's encoder.
+# The search before study.py: half and twice its learning rate (0.001), for the baseline and CMIM's encoder.
 _base_ = './study.py'
 _low, _high = {'optim_wrapper.optimizer.lr': 5e-4}, {'optim_wrapper.optimizer.lr': 2e-3}
 encoders = dict(_delete_=True, **{key: _base_.encoders[key] for key in ('scratch', 'unlabelled_cmim')})

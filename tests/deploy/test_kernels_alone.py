@@ -7,7 +7,7 @@ import pytest
 
 from cmim_mm.deploy.compiler import SOURCES
 
-MAIN = Path(__file__).with_name('kernels_main.cpp')
+MAINS = {name: Path(__file__).with_name(f'{name}_main.cpp') for name in ('kernels', 'stem')}
 CASES = '40'
 
 
@@ -18,9 +18,11 @@ def need(*programs):
 
 
 def compiled(compiler, program, *flags):
-    sources = sorted(path for path in SOURCES.glob('*.cpp') if path.name != 'operators.cpp')
+    """``kernels_main.cpp`` with the kernels of binary convolutions, or ``stem_main.cpp`` with stems'."""
+    sources = sorted(path for path in SOURCES.glob('*.cpp') if 'operator' not in path.name
+                     and path.name.startswith('stem') == (program.name == 'stem'))
     subprocess.run([compiler, '-std=c++17', '-ffp-contract=off', '-Wno-psabi', f'-I{SOURCES}', *flags,
-                    *sources, MAIN, '-o', program], check=True)
+                    *sources, MAINS[program.name], '-o', program], check=True)
     return program
 
 
@@ -30,15 +32,17 @@ def agreement(*command):
     return done.stdout
 
 
-def test_sanitizers_are_silent(tmp_path):
+@pytest.mark.parametrize('name', MAINS)
+def test_sanitizers_are_silent(name, tmp_path):
     """At -O0, which compiles fastest and keeps every read."""
     need('g++')
-    program = compiled('g++', tmp_path / 'kernels', '-O0', '-fsanitize=address,undefined',
+    program = compiled('g++', tmp_path / name, '-O0', '-fsanitize=address,undefined',
                        '-fno-sanitize-recover=all')
     assert agreement(program, CASES).endswith(f'agree on {CASES} cases\n')
 
 
-def test_neon(tmp_path):
+@pytest.mark.parametrize('name, expected', [('kernels', 'serial,neon agree'), ('stem', 'stems agree')])
+def test_arm(name, expected, tmp_path):
     need('aarch64-linux-gnu-g++', 'qemu-aarch64-static')
-    program = compiled('aarch64-linux-gnu-g++', tmp_path / 'kernels', '-O1', '-static')
-    assert agreement('qemu-aarch64-static', program, CASES) == f'serial,neon agree on {CASES} cases\n'
+    program = compiled('aarch64-linux-gnu-g++', tmp_path / name, '-O1', '-static')
+    assert agreement('qemu-aarch64-static', program, CASES) == f'{expected} on {CASES} cases\n'

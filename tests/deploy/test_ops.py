@@ -164,7 +164,8 @@ def test_opcheck(name):
         binary_conv2d=(case.bits, case.weight, *case.args),
         binary_conv2d_threshold=(case.bits, case.weight, torch.zeros(6).int(), torch.ones(6).bool(),
                                  *case.args),
-        binary_conv2d_fused=(case.bits, case.weight, options.pop('scale'), options.pop('offset'), *case.args))
+        binary_conv2d_fused=(case.bits, case.weight, options.pop('scale'), options.pop('offset'), *case.args),
+        stem_conv2d=(torch.randn(2, 3, 9, 8), torch.randn(5, 3, 3, 3), torch.randn(5), 2, 1, 3, 2, 1))
     given = dict(options, y_dtype=torch.bfloat16) if name == 'binary_conv2d_fused' else {}
     torch.library.opcheck(getattr(torch.ops.cmim_mm, name).default, arguments[name], given)
 
@@ -181,6 +182,11 @@ def conv(**changes):
 def fused(**changes):
     affine = dict(scale=torch.ones(6), offset=torch.ones(6), y_dtype=torch.float32)
     return ops.binary_conv2d_fused(**operands() | affine | changes)
+
+
+def stem(**changes):
+    given = dict(x=torch.zeros(1, 3, 9, 9), weight=torch.zeros(5, 3, 3, 3), bias=torch.zeros(5))
+    return ops.stem_conv2d(**given | changes)
 
 
 def pack(*shape, dtype=torch.float32, threshold=(1, 1), groups=1):
@@ -214,7 +220,18 @@ def pack(*shape, dtype=torch.float32, threshold=(1, 1), groups=1):
     (lambda: pack(1, 6, 2, 2, dtype=torch.float64), 'x: expected torch.float32 or torch.bfloat16'),
     (lambda: pack(1, 6, 2), 'x: expected the shape'),
     (lambda: pack(2, 6, 2, 2, threshold=(1, 5)), r'threshold: expected the shape \(1 or 2, 1 or 6\)'),
-    (lambda: pack(1, 6, 2, 2, groups=4), 'groups=4: expected a divisor of the 6 channels')])
+    (lambda: pack(1, 6, 2, 2, groups=4), 'groups=4: expected a divisor of the 6 channels'),
+    (lambda: stem(x=torch.zeros(1, 3, 4)), 'x: expected the shape'),
+    (lambda: stem(x=torch.zeros(1, 3, 9, 9).double()), 'x: expected torch.float32 or torch.bfloat16, got'),
+    (lambda: stem(x=torch.zeros(1, 2, 9, 9)), r"weight: expected the shape \('any', 2, 'any', 'any'\)"),
+    (lambda: stem(bias=torch.zeros(6)), r'bias: expected the shape \(5,\), got \(6,\)'),
+    (lambda: stem(bias=torch.zeros(5).bfloat16()), 'bias: expected torch.float32, got torch.bfloat16'),
+    (lambda: stem(stride=0), r'stride=\[0, 0\]: expected two numbers, at least 1'),
+    (lambda: stem(padding=-1), r'padding=\[-1, -1\]: expected two numbers, at least 0'),
+    (lambda: stem(pool_stride=0), r'pool_stride=\[0, 0\]: expected two numbers, at least 1'),
+    (lambda: stem(pool=2, pool_padding=2), r'pool_padding=\[2, 2\]: expected at most half of pool=\[2, 2\]'),
+    (lambda: stem(x=torch.zeros(1, 3, 2, 9)), r'the filter \(3, 3\) is larger than the map \(2, 9\)'),
+    (lambda: stem(pool=8), r'the pool \(8, 8\) is larger than the map \(7, 7\)')])
 def test_refusals(kernel, monkeypatch, call, message):
     if kernel == 'torch':  # as where nothing is compiled; the way there through C++ would lose the message
         for name in operators.SCHEMAS:

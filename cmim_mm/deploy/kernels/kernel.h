@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 namespace cmim_mm {
@@ -123,23 +124,27 @@ void prepare(const Conv&, const Kernel&, const uint64_t* weight, uint64_t* prepa
 bool is_prepared(const Kernel&, const uint64_t* prepared);
 Filters filters(const Conv&, const uint64_t* weight, const uint64_t* prepared);
 
-inline float load(const Map& map, int64_t at) {
-  if (!map.bfloat16) return static_cast<const float*>(map.data)[at];
-  uint32_t bits = static_cast<uint32_t>(static_cast<const uint16_t*>(map.data)[at]) << 16;
+inline float from_bfloat16(uint16_t half) {
+  uint32_t bits = static_cast<uint32_t>(half) << 16;
   float value;
   memcpy(&value, &bits, 4);
   return value;
 }
 
-inline void store(const Map& map, int64_t at, float value) {
-  if (!map.bfloat16) {
-    static_cast<float*>(map.data)[at] = value;
-    return;
-  }
+inline uint16_t to_bfloat16(float value) {  // to nearest, ties to even
   uint32_t bits;
   memcpy(&bits, &value, 4);
-  bits = value != value ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;  // to nearest, ties to even
-  static_cast<uint16_t*>(map.data)[at] = static_cast<uint16_t>(bits);
+  return value != value ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+inline float load(const Map& map, int64_t at) {
+  return map.bfloat16 ? from_bfloat16(static_cast<const uint16_t*>(map.data)[at])
+                      : static_cast<const float*>(map.data)[at];
+}
+
+inline void store(const Map& map, int64_t at, float value) {
+  if (map.bfloat16) static_cast<uint16_t*>(map.data)[at] = to_bfloat16(value);
+  else static_cast<float*>(map.data)[at] = value;
 }
 
 // Sets bits of channels first ... first + count - 1 (at most 64) of output pixel ``at``.

@@ -10,16 +10,6 @@ namespace {
 
 using namespace cmim_mm;
 
-const Kernel& chosen() {
-  const char* forced = getenv("CMIM_MM_KERNEL");
-  const Kernel* best = nullptr;
-  for (auto kernel : kernels())
-    if (!forced || !*forced || !strcmp(forced, kernel->name)) best = kernel;
-  STD_TORCH_CHECK(best, "CMIM_MM_KERNEL=", forced, ": no such kernel on this machine; available are torch,",
-                  cmim_mm_kernels());
-  return *best;
-}
-
 // Checks filters and groups; what is not known of them yet stays 0.
 Conv conv_of(const Tensor& weight, int64_t in_channels, int64_t groups) {
   check_groups("groups", groups, in_channels);
@@ -35,7 +25,7 @@ Conv conv_of(const Tensor& weight, int64_t in_channels, int64_t groups) {
 Tensor prepare_weight(Tensor weight, int64_t in_channels, int64_t groups) {
   Conv c = conv_of(weight, in_channels, groups);
   Tensor plain = dense(weight), prepared = new_vector(prepared_words(c));
-  prepare(c, chosen(), data<uint64_t>(plain), static_cast<uint64_t*>(prepared.mutable_data_ptr()));
+  prepare(c, chosen_kernel(), data<uint64_t>(plain), static_cast<uint64_t*>(prepared.mutable_data_ptr()));
   return prepared;
 }
 
@@ -99,7 +89,7 @@ struct Call {
   }
 
   void run(const Epilogue& e) const {
-    const Kernel& kernel = chosen();
+    const Kernel& kernel = chosen_kernel();
     Tensor ready = weight;
     if (kernel.layout != Layout::PLAIN) {
       if (prepared && is_prepared(kernel, data<uint64_t>(*prepared))) {
@@ -141,7 +131,7 @@ Tensor pack_sign(Tensor x, Tensor threshold, int64_t groups) {
     table[i] = data<float>(least)[columns == 1 ? i / channels : i];
   Tensor bits = new_bits({c.batch, c.height, c.width, groups * c.words});
   auto* out = static_cast<uint64_t*>(bits.mutable_data_ptr());
-  const Kernel& kernel = chosen();
+  const Kernel& kernel = chosen_kernel();
   int64_t grain = std::max<int64_t>(1, 32768 / std::max<int64_t>(c.width * channels, 1));
   torch::stable::parallel_for(0, c.batch * c.height, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; row++)
@@ -214,15 +204,6 @@ std::tuple<Tensor, Tensor> binary_conv2d_fused(
 }
 
 }  // namespace
-
-// CMIM_MM_KERNEL=torch goes on to the operator of ops.py that computes by torch alone.
-#define CMIM_MM_IMPL(name)                                                                                     \
-  m.impl(#name, [](StableIValue* stack, uint64_t inputs, uint64_t outputs) {                                   \
-    const char* forced = getenv("CMIM_MM_KERNEL");                                                             \
-    if (!forced || strcmp(forced, "torch")) return TORCH_BOX(&name)(stack, inputs, outputs);                   \
-    auto failed = torch_call_dispatcher("cmim_mm::torch_" #name, "", stack, TORCH_ABI_VERSION);                \
-    STD_TORCH_CHECK(!failed, "cmim_mm::torch_" #name " failed; its error was printed above");                  \
-  })
 
 STABLE_TORCH_LIBRARY_IMPL(cmim_mm, CPU, m) {
   CMIM_MM_IMPL(pack_sign);

@@ -1,10 +1,11 @@
-// Tensors of torch's stable ABI: the checks of arguments, in the words of geometry.py, and new tensors.
+// Operators by torch's stable ABI: the checks of arguments, in the words of geometry.py, and new tensors.
 #pragma once
 #include <torch/csrc/stable/device.h>
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -105,4 +106,24 @@ inline Tensor new_map(const Conv& c, ScalarType type) {  // in channels_last mem
   return new_tensor({c.batch, c.out_channels, c.out_height, c.out_width}, type, {1, 3, 2, 0});
 }
 
+// CMIM_MM_KERNEL's, or the best.
+inline const Kernel& chosen_kernel() {
+  const char* forced = getenv("CMIM_MM_KERNEL");
+  const Kernel* best = nullptr;
+  for (auto kernel : kernels())
+    if (!forced || !*forced || !strcmp(forced, kernel->name)) best = kernel;
+  STD_TORCH_CHECK(best, "CMIM_MM_KERNEL=", forced, ": no such kernel on this machine; available are torch,",
+                  cmim_mm_kernels());
+  return *best;
+}
+
 }  // namespace cmim_mm
+
+// CMIM_MM_KERNEL=torch goes on to the operator of ops.py that computes by torch alone.
+#define CMIM_MM_IMPL(name)                                                                                     \
+  m.impl(#name, [](StableIValue* stack, uint64_t inputs, uint64_t outputs) {                                   \
+    const char* forced = getenv("CMIM_MM_KERNEL");                                                             \
+    if (!forced || strcmp(forced, "torch")) return TORCH_BOX(&name)(stack, inputs, outputs);                   \
+    auto failed = torch_call_dispatcher("cmim_mm::torch_" #name, "", stack, TORCH_ABI_VERSION);                \
+    STD_TORCH_CHECK(!failed, "cmim_mm::torch_" #name " failed; its error was printed above");                  \
+  })

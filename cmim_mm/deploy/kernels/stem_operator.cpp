@@ -1,0 +1,69 @@
+// The operator stem_conv2d of cmim_mm/deploy/ops.py on a CPU.
+#include "stem.h"
+#include "tensors.h"
+
+namespace {
+
+using namespace cmim_mm;
+
+const StemKernel& chosen(bool bfloat16) {
+  std::string name = chosen_kernel().name;
+  if (name.rfind("avx512", 0) == 0) {
+    if (bfloat16 && stem_avx512bf16.supported()) return stem_avx512bf16;
+    if (stem_avx512.supported()) return stem_avx512;
+  }
+  return name.rfind("avx", 0) == 0 && stem_avx2.supported() ? stem_avx2 : stem_serial;
+}
+
+// The size of the map that a window gives which moves over one of ``size``.
+void move(const char* name, const Ints& size, const Ints& window, const Ints& stride, const Ints& padding,
+          int64_t& height, int64_t& width) {
+  Ints left = {size[0] + 2 * padding[0] - window[0], size[1] + 2 * padding[1] - window[1]};
+  STD_TORCH_CHECK(window[0] >= 1 && window[1] >= 1 && left[0] >= 0 && left[1] >= 0, "the ", name, " (", window[0],
+                  ", ", window[1], ") is larger than the map (", size[0], ", ", size[1], ") below it with its padding (",
+                  padding[0], ", ", padding[1], ")");
+  height = left[0] / stride[0] + 1, width = left[1] / stride[1] + 1;
+}
+
+Tensor stem_conv2d(Tensor x, Tensor weight, Optional bias, Ints stride, Ints padding, Ints pool, Ints pool_stride,
+                   Ints pool_padding) {
+  check("x", x, {ANY, ANY, ANY, ANY}, ScalarType::Float, true);
+  check("weight", weight, {ANY, x.size(1), ANY, ANY}, ScalarType::Float, true);
+  if (bias) check("bias", *bias, {weight.size(0)}, weight.scalar_type());
+  check_pair("stride", stride, 1);
+  check_pair("padding", padding, 0);
+  check_pair("pool", pool, 1);
+  check_pair("pool_stride", pool_stride, 1);
+  check_pair("pool_padding", pool_padding, 0);
+  for (int i : {0, 1})
+    STD_TORCH_CHECK(2 * pool_padding[i] <= pool[i], "pool_padding=[", pool_padding[0], ", ", pool_padding[1],
+                    "]: expected at most half of pool=[", pool[0], ", ", pool[1], "]");
+  StemCall call = {};
+  Stem& s = call.s;
+  s.batch = x.size(0), s.channels = x.size(1), s.height = x.size(2), s.width = x.size(3);
+  s.out_channels = weight.size(0), s.kernel_h = weight.size(2), s.kernel_w = weight.size(3);
+  s.stride_h = stride[0], s.stride_w = stride[1], s.padding_h = padding[0], s.padding_w = padding[1];
+  s.pool_h = pool[0], s.pool_w = pool[1], s.pool_stride_h = pool_stride[0], s.pool_stride_w = pool_stride[1];
+  s.pool_padding_h = pool_padding[0], s.pool_padding_w = pool_padding[1];
+  move("filter", {s.height, s.width}, {s.kernel_h, s.kernel_w}, stride, padding, s.map_height, s.map_width);
+  move("pool", {s.map_height, s.map_width}, pool, pool_stride, pool_padding, s.out_height, s.out_width);
+  ScalarType type = weight.scalar_type();
+  Tensor y = new_tensor({s.batch, s.out_channels, s.out_height, s.out_width}, type, {1, 3, 2, 0});
+  bool bfloat16 = type == ScalarType::BFloat16;
+  call.x = {map_of(x), x.stride(0), x.stride(1), x.stride(2), x.stride(3), bfloat16};
+  call.y = map_of(y);
+  const StemKernel& kernel = chosen(bfloat16);
+  Tensor filters = dense(weight), offset = bias ? dense(*bias) : filters;
+  call.prepare(kernel, map_of(filters), bias ? map_of(offset) : Map{});
+  int64_t row_work = s.out_width * s.pool_stride_h * s.pool_stride_w * s.out_channels * s.kernel_h * s.run();
+  int64_t grain = std::max<int64_t>(1, (int64_t(1) << 20) / std::max<int64_t>(row_work, 1));
+  torch::stable::parallel_for(0, s.batch * s.out_height, grain,
+                              [&](int64_t begin, int64_t end) { call.rows(kernel, begin, end); });
+  return y;
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(cmim_mm, CPU, m) {
+  CMIM_MM_IMPL(stem_conv2d);
+}

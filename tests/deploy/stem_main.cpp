@@ -1,0 +1,114 @@
+// Stems without torch, for sanitizers and for an emulated processor: each kernel against a plain sum in double,
+// over shapes at every tail. Every array is allocated at its exact size, so that a read beside it is seen.
+#include <cmath>
+#include <cstdio>
+#include <random>
+
+#include "stem.h"
+
+using namespace cmim_mm;
+
+namespace {
+
+struct Named {
+  const char* name;
+  const StemKernel& kernel;
+};
+
+float rounded(float value, bool rounds) { return rounds ? from_bfloat16(to_bfloat16(value)) : value; }
+
+// The output in double, and the largest sum of magnitudes: rounding is relative to it.
+std::vector<double> plain(const Stem& s, const std::vector<float>& x, const std::vector<float>& w,
+                          const std::vector<float>& bias, bool rounds, double* largest) {
+  std::vector<double> y;
+  *largest = 0;
+  for (int64_t n = 0; n < s.batch; n++)
+    for (int64_t oy = 0; oy < s.out_height; oy++)
+      for (int64_t ox = 0; ox < s.out_width; ox++)
+        for (int64_t o = 0; o < s.out_channels; o++) {
+          double most = -INFINITY;
+          for (int64_t i = 0; i < s.pool_h * s.pool_w; i++) {
+            int64_t my = oy * s.pool_stride_h - s.pool_padding_h + i / s.pool_w;
+            int64_t mx = ox * s.pool_stride_w - s.pool_padding_w + i % s.pool_w;
+            if (my < 0 || my >= s.map_height || mx < 0 || mx >= s.map_width) continue;
+            double sum = rounded(bias[o], rounds), size = std::fabs(sum);
+            for (int64_t c = 0; c < s.channels; c++)
+              for (int64_t kh = 0; kh < s.kernel_h; kh++)
+                for (int64_t kw = 0; kw < s.kernel_w; kw++) {
+                  int64_t iy = my * s.stride_h + kh - s.padding_h, ix = mx * s.stride_w + kw - s.padding_w;
+                  if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
+                  double product = double(rounded(x[((n * s.channels + c) * s.height + iy) * s.width + ix], rounds))
+                      * rounded(w[((o * s.channels + c) * s.kernel_h + kh) * s.kernel_w + kw], rounds);
+                  sum += product, size += std::fabs(product);
+                }
+            most = std::max(most, sum), *largest = std::max(*largest, size);
+          }
+          y.push_back(most);
+        }
+  return y;
+}
+
+Stem draw(std::mt19937& random) {
+  auto below = [&random](int64_t n) -> int64_t { return random() % n; };
+  Stem s = {};
+  do {
+    s.batch = 1 + below(2), s.channels = 1 + below(4), s.out_channels = 1 + below(70);
+    s.height = 1 + below(12), s.width = 1 + below(24);
+    s.kernel_h = 1 + below(5), s.kernel_w = 1 + below(7), s.stride_h = 1 + below(3), s.stride_w = 1 + below(3);
+    s.padding_h = below(4), s.padding_w = below(4);
+    s.pool_h = 1 + below(3), s.pool_w = 1 + below(3), s.pool_stride_h = 1 + below(3), s.pool_stride_w = 1 + below(3);
+    s.pool_padding_h = below(s.pool_h / 2 + 1), s.pool_padding_w = below(s.pool_w / 2 + 1);
+    s.map_height = s.height + 2 * s.padding_h - s.kernel_h, s.map_width = s.width + 2 * s.padding_w - s.kernel_w;
+    if (s.map_height < 0 || s.map_width < 0) continue;
+    s.map_height = s.map_height / s.stride_h + 1, s.map_width = s.map_width / s.stride_w + 1;
+    s.out_height = s.map_height + 2 * s.pool_padding_h - s.pool_h;
+    s.out_width = s.map_width + 2 * s.pool_padding_w - s.pool_w;
+  } while (s.map_height < 1 || s.map_width < 1 || s.out_height < 0 || s.out_width < 0);
+  s.out_height = s.out_height / s.pool_stride_h + 1, s.out_width = s.out_width / s.pool_stride_w + 1;
+  return s;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int cases = argc > 1 ? atoi(argv[1]) : 40;
+  const Named all[] = {
+      {"serial", stem_serial},
+#if defined(__x86_64__)
+      {"avx2", stem_avx2}, {"avx512", stem_avx512}, {"avx512bf16", stem_avx512bf16},
+#endif
+  };
+  for (int seed = 0; seed < cases; seed++) {
+    std::mt19937 random(seed);
+    Stem s = draw(random);
+    std::normal_distribution<float> normal;
+    std::vector<float> x(s.batch * s.channels * s.height * s.width), bias(s.out_channels);
+    std::vector<float> w(s.out_channels * s.channels * s.kernel_h * s.kernel_w);
+    for (auto* values : {&x, &bias, &w})
+      for (float& value : *values) value = normal(random);
+    for (bool rounds : {false, true})
+      for (auto& [name, kernel] : all) {
+        if (!kernel.supported() || (kernel.pairs && !rounds)) continue;
+        double largest;
+        std::vector<double> expected = plain(s, x, w, bias, rounds, &largest);
+        std::vector<float> y(expected.size());
+        auto half = [rounds](std::vector<float> values) {
+          for (float& value : values) value = rounded(value, rounds);
+          return values;
+        };
+        std::vector<float> weights = half(w), offsets = half(bias);
+        StemCall call = {};
+        call.s = s, call.y = {y.data(), false};
+        call.x = {{x.data(), false}, s.channels * s.height * s.width, s.height * s.width, s.width, 1, rounds};
+        call.prepare(kernel, {weights.data(), false}, {offsets.data(), false});
+        call.rows(kernel, 0, s.batch * s.out_height / 2);  // as two threads do
+        call.rows(kernel, s.batch * s.out_height / 2, s.batch * s.out_height);
+        for (size_t i = 0; i < y.size(); i++)
+          if (!(std::fabs(y[i] - expected[i]) <= 1e-5 * largest)) {
+            printf("seed %d: %s differs at %zu: %g, expected %g\n", seed, name, i, y[i], expected[i]);
+            return 1;
+          }
+      }
+  }
+  printf("stems agree on %d cases\n", cases);
+}

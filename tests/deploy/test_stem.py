@@ -1,0 +1,116 @@
+"""Stems: the operator against torch's convolution and pool, and where networks take it."""
+import math
+
+import pytest
+import torch
+from exact_networks import images, make_exact
+from torch import nn
+from torch.nn import functional as F
+
+from cmim_mm.deploy import ops
+from cmim_mm.deploy.bfloat16 import to_bfloat16
+from cmim_mm.deploy.convert import convert
+from cmim_mm.deploy.kernel import VARIABLE, available_kernels
+from cmim_mm.deploy.stem import StemConv2d, is_stem
+from cmim_mm.models import BinaryResNet
+
+KERNELS = 'torch', 'serial', 'avx2', 'avx512bw', 'avx512vpopcntdq', 'neon'
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request, monkeypatch):
+    if request.param not in available_kernels():
+        pytest.skip(f'this machine does not run {request.param}')
+    monkeypatch.setenv(VARIABLE, request.param)
+
+
+def operands(channels=3, outputs=65, size=(13, 21), window=(7, 7)):
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(outputs, channels, *window, generator=generator)
+    return (torch.randn(2, channels, *size, generator=generator),
+            weight / math.sqrt(channels * math.prod(window)), torch.randn(outputs, generator=generator))
+
+
+GEOMETRIES = [
+    (dict(), dict(stride=2, padding=3), (3, 2, 1)),
+    (dict(channels=1, outputs=5, window=(3, 5)), dict(stride=(1, 3), padding=(0, 2)), (2, 2, 0)),
+    (dict(channels=4, outputs=16, window=(1, 2)), dict(), (1, 1, 0)),
+    (dict(size=(2, 1), window=(3, 3)), dict(padding=1), ((1, 2), (2, 1), (0, 1)))]
+
+
+@pytest.mark.parametrize('sizes, geometry, pool', GEOMETRIES)
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+def test_is_convolution_and_pool(sizes, geometry, pool, layout, kernel):
+    x, weight, bias = operands(**sizes)
+    x = x.contiguous(memory_format=layout)
+    expected = F.max_pool2d(F.conv2d(x.double(), weight.double(), bias.double(), **geometry), *pool)
+    options = dict(geometry, pool=pool[0], pool_stride=pool[1], pool_padding=pool[2])
+    found = ops.stem_conv2d(x, weight, bias, **options)
+    assert found.dtype == torch.float32 and found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
+    without = ops.stem_conv2d(x, weight, None, **options)
+    torch.testing.assert_close(without + bias.view(-1, 1, 1), found, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('x_dtype', [torch.float32, torch.bfloat16])
+def test_bfloat16_rounds_operands_and_result(x_dtype, kernel):
+    x, weight, bias = (t.bfloat16() if i else t.to(x_dtype) for i, t in enumerate(operands()))
+    exact = F.max_pool2d(F.conv2d(x.bfloat16().double(), weight.double(), bias.double(), 2, 3), 3, 2, 1)
+    found = ops.stem_conv2d(x, weight, bias, 2, 3, 3, 2, 1)
+    assert found.dtype == torch.bfloat16
+    # Half a unit in the last place, and what sums in float32 may move it by.
+    assert ((found.double() - exact).abs() <= 2**-8 * exact.abs() + 2**-8).all()
+
+
+def test_nan_reaches_every_window_that_holds_it(kernel):
+    x, weight, bias = operands(window=(1, 1))
+    x[1, 0, 6, 8] = math.nan
+    found = ops.stem_conv2d(x, weight, bias, pool=3, pool_stride=2, pool_padding=1).isnan()
+    assert torch.equal(found, F.max_pool2d(F.conv2d(x, weight, bias), 3, 2, 1).isnan()) and found.any()
+
+
+def test_threads_share_rows(kernel):
+    x, weight, bias = operands(size=(90, 120))
+    torch.set_num_threads(1)
+    alone = ops.stem_conv2d(x, weight, bias, 2, 3, 3, 2, 1)
+    torch.set_num_threads(3)
+    try:
+        torch.testing.assert_close(ops.stem_conv2d(x, weight, bias, 2, 3, 3, 2, 1), alone, atol=1e-5, rtol=0)
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize('stem', ['imagenet', 'imagenet_pool_last', 'imagenet_linear'])
+@pytest.mark.parametrize('block', ['hardtanh', 'bireal'])
+def test_networks_take_it(stem, block):
+    network = make_exact(BinaryResNet(20, binarizer='IRNet', block=block, stem=stem))
+    expected, keys = network(images(1, 3, 30, 45)), network.state_dict().keys()
+    packed = convert(network)
+    assert type(packed.conv1) is StemConv2d and not hasattr(packed, 'maxpool')
+    assert all(torch.equal(*maps) for maps in zip(packed(images(1, 3, 30, 45)), expected))
+    assert packed.conv1.state_dict().keys() <= {'weight', 'bias'} and 'conv1.weight' in keys
+
+
+def test_cifar_stems_stay():
+    packed = convert(BinaryResNet(20, binarizer='IRNet', stem='cifar'))
+    assert not any(isinstance(module, StemConv2d) for module in packed.modules())
+
+
+@pytest.mark.parametrize('conv, pool', [
+    (nn.Conv2d(8, 4, 3), nn.MaxPool2d(2)), (nn.Conv2d(3, 4, 3, dilation=2), nn.MaxPool2d(2)),
+    (nn.Conv2d(3, 3, 3, groups=3), nn.MaxPool2d(2)), (nn.Conv2d(3, 4, 3, padding='same'), nn.MaxPool2d(2)),
+    (nn.Conv2d(3, 4, 3, padding=1, padding_mode='reflect'), nn.MaxPool2d(2)),
+    (nn.Conv2d(3, 4, 3), nn.AvgPool2d(2)), (nn.Conv2d(3, 4, 3), nn.MaxPool2d(2, dilation=2)),
+    (nn.Conv2d(3, 4, 3), nn.MaxPool2d(2, ceil_mode=True)),
+    (nn.Conv2d(3, 4, 3), nn.MaxPool2d(2, return_indices=True))])
+def test_what_no_stem_is(conv, pool):
+    assert is_stem(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)) and not is_stem(conv, pool)
+
+
+def test_compilers_and_other_types_get_torchs():
+    stem = StemConv2d(nn.Conv2d(3, 8, 7, 2, 3).requires_grad_(False), nn.MaxPool2d(3, 2, 1))
+    x = operands()[0]
+    exported = torch.export.export(stem, (x, ))
+    assert not any('cmim_mm' in str(node.target) for node in exported.graph.nodes)
+    torch.testing.assert_close(exported.module()(x), stem(x), atol=1e-5, rtol=0)
+    assert to_bfloat16(stem)(x).dtype == torch.bfloat16
