@@ -1,9 +1,12 @@
-"""Tables of a Markdown page, generated from the results of grids that lie beside it.
+"""Tables and plots of a Markdown page, generated from the results of grids that lie beside it.
 
 A block of the page names a grid's ``results.json`` and a task, and holds what was made of them::
 
     <!-- results: study/transfer.json segmentation mIoU aAcc -->
     | encoder | ... |
+    <!-- end -->
+    <!-- plot: study/transfer.json segmentation mIoU images/transfer.svg -->
+    ![mIoU (%) of each encoder, a dot for each seed](images/transfer.svg)
     <!-- end -->
 """
 import json
@@ -14,10 +17,12 @@ from typing import Any, Optional
 
 from cmim_mm.engine.cli import format_table
 
+from .plots import dots, title
 from .summary import Difference, Figure
 from .text import difference_text, mean_text
 
-_BLOCK = re.compile(r'(?P<head><!-- results: (?P<asked>[^\n]*?) -->\n).*?(?P<end><!-- end -->)', re.DOTALL)
+_BLOCK = re.compile(
+    r'(?P<head><!-- (?P<kind>results|plot): (?P<asked>[^\n]*?) -->\n).*?(?P<end><!-- end -->)', re.DOTALL)
 
 
 class PageError(ValueError):
@@ -31,13 +36,37 @@ def fill(page: Path) -> str:
         PageError: A block names a file, task or metric that is not there, or has no end.
     """
     text = page.read_text()
-    if text.count('<!-- results: ') != len(_BLOCK.findall(text)):
+    if len(re.findall('<!-- (?:results|plot): ', text)) != len(_BLOCK.findall(text)):
         raise PageError(f'{page}: a block that begins with "<!-- results: ... -->" has no "<!-- end -->"')
-    return _BLOCK.sub(lambda block: f'{block["head"]}{_table(page, block["asked"])}\n{block["end"]}', text)
+    made = {'results': _table, 'plot': _link}
+    return _BLOCK.sub(
+        lambda block: f'{block["head"]}{made[block["kind"]](page, block["asked"])}\n{block["end"]}', text)
 
 
-def _table(page: Path, asked: str) -> str:
-    file, task, *metrics = asked.split()
+def plots(page: Path) -> dict[Path, str]:
+    """Path -> SVG of the page's plots.
+
+    Raises:
+        PageError: As of :func:`fill`.
+    """
+    found = {}
+    for block in _BLOCK.finditer(page.read_text()):
+        if block['kind'] == 'plot':
+            *asked, metric, image = block['asked'].split()
+            rows = _rows(page, block['asked'], *asked, metric)
+            found[page.parent / image] = dots({
+                row['encoder'] + ('' if row['mode'] in ('', 'finetune') else f', {row["mode"]}')
+                + ('' if row['share'] == 100 else f', {row["share"]} %'): row['figures'][metric]['values']
+                for row in rows if metric in row['figures']}, title(metric))
+    return found
+
+
+def _link(page: Path, asked: str) -> str:
+    *_, metric, image = asked.split()
+    return f'![{title(metric)} of each encoder, a dot for each seed]({image})'
+
+
+def _rows(page: Path, asked: str, file: str, task: str, *metrics: str) -> list[Mapping[str, Any]]:
     path = page.parent / file
     if not path.is_file():
         raise PageError(f'{page}: {asked}: there is no {path}; copy the results.json of a grid there')
@@ -51,6 +80,12 @@ def _table(page: Path, asked: str) -> str:
         if metric not in known:
             raise PageError(f'{page}: {asked}: {path} has no metric {metric!r}; it has '
                             f'{", ".join(sorted(known))}')
+    return rows
+
+
+def _table(page: Path, asked: str) -> str:
+    file, task, *metrics = asked.split()
+    rows = _rows(page, asked, file, task, *metrics)
     header = ['encoder', 'mode', 'labels', 'seeds', *metrics, f'Δ {metrics[0]} [seeds] [images]']
     cells = [[row['encoder'], row['mode'] or '-', f'{row["share"]} %', str(len(row['seeds'])),
               *(mean_text(_figure(row, metric)) for metric in metrics),

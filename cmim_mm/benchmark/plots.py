@@ -69,6 +69,22 @@ def _mean_curve(row: Row, name: str) -> list[tuple[int, float]]:
             if len(values) == len(row.records)]
 
 
+def dots(values: Mapping[str, Sequence[float]], name: str) -> str:
+    """Each row's values as dots, their mean as a bar; on white, for pages whose ground is not known."""
+
+    def draw(axes: Axes) -> None:
+        for row, found in enumerate(reversed(values.values())):
+            axes.plot(found, [row] * len(found), 'o', color=COLORS[(len(values) - 1 - row) % len(COLORS)],
+                      markersize=4, alpha=0.8)
+            axes.plot(np.mean(found), row, '|', color=_INK, markersize=14)
+        axes.set_yticks(range(len(values)), list(reversed(values)))
+        axes.set_ylim(-0.6, len(values) - 0.4)
+
+    drawn = _svg(name, '', draw)
+    head, tail = drawn.split('>', 1)
+    return f'{head} style="background:#fff;color:#222">{tail}'
+
+
 def against_cost(summary: Summary, task: str, mode: str, share: int) -> Optional[str]:
     """The main metric over OPs; None where no cost is known."""
     metric, encoders = summary.metrics[task][0], summary.distinct('encoder')

@@ -1,9 +1,10 @@
-"""Tables of a page are those of the results beside it."""
+"""Tables and plots of a page are those of the results beside it."""
 import json
+from xml.etree import ElementTree
 
 import pytest
 
-from cmim_mm.benchmark.page import PageError, fill
+from cmim_mm.benchmark.page import PageError, fill, plots
 
 FIGURE = dict(mean=10.25, std=0.5, values=[9.75, 10.75], difference=None)
 BETTER = dict(mean=11.5, std=None, values=[11.5], difference=dict(
@@ -48,6 +49,19 @@ def test_what_is_not_there_is_named(page, block, message):
         fill(page)
 
 
+def test_a_plot_has_a_dot_for_each_value(page):
+    page.write_text('<!-- plot: grid.json segmentation mIoU images/one.svg -->\n<!-- end -->\n')
+    assert fill(page).splitlines()[1] == '![mIoU (%) of each encoder, a dot for each seed](images/one.svg)'
+    (path, svg), = plots(page).items()
+    assert path == page.parent / 'images/one.svg'
+    assert all(f'>{text}<' in svg for text in ('scratch', 'better', 'within', 'mIoU (%)'))
+    root = ElementTree.fromstring(svg)
+    markers = [group for group in root.iter('{http://www.w3.org/2000/svg}use') if 'fill-opacity' in
+               group.get('style', '')]
+    assert len(markers) == 5
+
+
 def test_the_tables_of_the_docs_are_those_of_their_stores(repository):
     page = repository / 'docs/results.md'
     assert fill(page) == page.read_text()
+    assert all(path.is_file() for path in plots(page))

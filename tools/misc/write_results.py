@@ -1,4 +1,4 @@
-"""Fills the tables of a page from the results that lie beside it: what is there is generated, not typed.
+"""Fills the tables and plots of a page from the results that lie beside it: they are generated, not typed.
 
     cp WORK_DIR/results.json docs/study/NAME.json && python tools/misc/write_results.py docs/results.md
 """
@@ -9,14 +9,14 @@ from typing import Optional
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.atomic import write_atomically
-from cmim_mm.benchmark.page import PageError, fill
+from cmim_mm.benchmark.page import PageError, fill, plots
 from cmim_mm.engine.cli import ToolError, run
 
 
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('page', help='Markdown file with blocks <!-- results: FILE TASK METRIC ... --> '
-                                     '<!-- end -->')
+    parser.add_argument('page', help='Markdown file with blocks <!-- results: FILE TASK METRIC ... --> or '
+                                     '<!-- plot: FILE TASK METRIC IMAGE --> before <!-- end -->')
     return parser
 
 
@@ -25,9 +25,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if not page.is_file():
         raise ToolError(f'{page}: there is no such page')
     try:
-        text = fill(page)
+        text, drawn = fill(page), plots(page)
     except PageError as error:
         raise ToolError(str(error)) from error
+    for path, svg in drawn.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(svg.encode(), path)
     if text != page.read_text():
         write_atomically(text.encode(), page)
 
