@@ -26,7 +26,7 @@ class FromImage(nn.Module):
         mean, std: (C, 1, 1), on the scale 0 to 255; None where the image must be normalized already.
 
     Raises:
-        CheckpointError: Its preprocessor pads images in evaluation.
+        CheckpointError: Its preprocessor pads images in evaluation, or it predicts by windows that slide.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -35,6 +35,11 @@ class FromImage(nn.Module):
         if getattr(preprocessor, 'test_cfg', None):
             raise CheckpointError('data_preprocessor.test_cfg pads images in evaluation, an exported model '
                                   'does not: set it to None, and export for a size that needs no padding')
+        if (getattr(model, 'test_cfg', None) or {}).get('mode') == 'slide':
+            raise CheckpointError(
+                "model.test_cfg.mode is 'slide', an exported model sees one image as a whole: export it with "
+                '--cfg-options model.test_cfg.mode=whole and --size of a window '
+                f'{tuple(model.test_cfg["crop_size"])}, and slide and average outside')
         self.model = model
         self.scaled_size = getattr(preprocessor, 'scaled_size', None)
         normalizes = hasattr(preprocessor, 'mean') and getattr(preprocessor, '_enable_normalize', True)

@@ -89,6 +89,29 @@ def test_openvino_predicts_what_the_trained_model_does(tool, files, rooms_root, 
     assert {file.name for file in tmp_path.iterdir()} == {'model.xml', 'model.bin'}
 
 
+def test_a_classifier(tool, tmp_path):
+    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+    pytest.importorskip('onnxscript', reason='onnxscript is not installed')
+    init_default_scope('mmseg')
+    cfg = Config(dict(default_scope='mmseg', model=dict(
+        type='cmim_mm.ImageClassifier',
+        backbone=dict(type='cmim_mm.BinaryVGG', binarizer='IRNet', out_indices=(1, )),
+        decode_head=dict(type='cmim_mm.ClsHead', num_classes=7, in_channels=256),
+        data_preprocessor=dict(type='cmim_mm.ClsDataPreProcessor', mean=[120] * 3, std=[60] * 3))))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).eval()
+    cfg.dump(tmp_path / 'config.py')
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
+    tool('export.py').main([str(tmp_path / 'config.py'), str(tmp_path / 'trained.pth'),
+                            '-o', str(tmp_path / 'model.onnx'), '--size', '32', '32'])
+    images = 255 * torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found, = onnxruntime.InferenceSession(tmp_path / 'model.onnx').run(['logits'], dict(image=images.numpy()))
+    with torch.no_grad():
+        expected = model((images - 120) / 60).numpy()
+    assert found.shape == (3, 7) and expected.std(0).max() > 1e-3
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_mistakes_of_the_user(tool, files, tmp_path, monkeypatch, capsys):
     _, _, trained, packed = files
     export, out = tool('export.py'), ['-o', str(tmp_path / 'model.onnx')]
