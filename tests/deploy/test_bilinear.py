@@ -6,8 +6,10 @@ from torch.nn import functional as F
 
 from cmim_mm.deploy import operators, ops
 from cmim_mm.deploy.bilinear import BilinearSum, bilinear
+from cmim_mm.deploy.convert import convert
 from cmim_mm.deploy.kernel import VARIABLE, available_kernels
 from cmim_mm.models.heads.resized_sum import ResizedSum
+from cmim_mm.models.heads.seg_heads import SegformerHead
 
 KERNELS = 'torch', 'serial', 'avx2', 'avx512bw', 'avx512vpopcntdq', 'neon'
 BOTH = pytest.mark.parametrize('align_corners', [False, True])
@@ -179,6 +181,26 @@ def test_export_and_compile():
     for given, call in ((taller, program.module()), (maps, compiled)):
         for found, expected in zip(call(*given), module(*given)):
             torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize('options, activation, kind, relu', [
+    (dict(), nn.ReLU(), BilinearSum, True), (dict(align_corners=True), nn.ReLU(), BilinearSum, True),
+    (dict(norm_cfg=None), nn.ReLU(), BilinearSum, True), (dict(), nn.ReLU6(), BilinearSum, False),
+    (dict(norm_cfg=dict(type='GN', num_groups=2)), nn.ReLU(), BilinearSum, False),
+    (dict(interpolate_mode='nearest', align_corners=None), nn.ReLU(), ResizedSum, False)])
+@torch.no_grad()
+def test_heads(options, activation, kind, relu):
+    """A ReLU goes into the sum where nothing is between them; the results stay."""
+    torch.manual_seed(0)
+    options = {**dict(in_index=[0, 1, 2], channels=8, num_classes=5, norm_cfg=dict(type='BN')), **options}
+    head = SegformerHead(in_channels=[4, 6, 8], **options).eval()
+    head.fusion_conv.activate = activation
+    nn.init.normal_(head.conv_seg.weight)
+    maps = [random(2, c, 12 // 2**i, 8 // 2**i, seed=i) for i, c in enumerate((4, 6, 8))]
+    expected = head(maps)
+    convert(head)
+    assert type(head.resized_sum) is kind and getattr(head.resized_sum, 'relu', False) == relu
+    torch.testing.assert_close(head(maps), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_in_the_place_of_the_heads_sum():
