@@ -178,7 +178,8 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
 def bilinear_labels(logits: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
     """``interpolate(logits, size, mode='bilinear').argmax(1)``, of which the first part is never in memory.
 
-    bfloat16 is computed in float32. Of equal classes the lowest is taken, and NaN is the largest, as by
+    bfloat16 is computed in float32. Kernels weight rows first, then columns: they agree with each other, and
+    with torch to rounding. Of equal classes the lowest is taken, and NaN is the largest, as by
     ``argmax``; where two classes agree to rounding, the other one may be taken.
 
     Args:
@@ -198,6 +199,8 @@ def bilinear_labels(logits: Tensor, size: Sequence[int], align_corners: bool = F
 def bilinear_sum(maps: Sequence[Tensor], size: Optional[Sequence[int]] = None, bias: Optional[Tensor] = None,
                  relu: bool = False, align_corners: bool = False) -> Tensor:
     """``relu(sum of interpolate(map, size, mode='bilinear') + bias)`` in one pass, summed in float32.
+
+    Kernels weight rows first, then columns: they agree with each other, and with torch to rounding.
 
     Args:
         maps: One or more (N, C, h_i, w_i) of one dtype, float32 or bfloat16; fastest in channels_last memory.

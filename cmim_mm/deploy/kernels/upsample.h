@@ -1,9 +1,9 @@
 // Bilinear resizing joined with what follows it: the class of the largest logit, or the sum of several maps.
 //
-// An output pixel i of an axis lies at s = scale (i + 0.5) - 0.5, not below 0, of the input, scale = in / out; with
-// aligned corners at s = scale i, scale = (in - 1) / (out - 1). Its value is (1 - t) v[floor s] + t v[floor s + 1],
-// t = s - floor s, and the last pixel stands for those behind it: as in torch. Rows are weighted first, then columns,
-// each product and sum rounded by itself. Maps are (N, H, W, C).
+// An output pixel i of an axis lies at s = scale (i + 0.5) - 0.5, not below 0, of the input, scale = in / out;
+// with aligned corners at s = scale i, scale = (in - 1) / (out - 1). Its value is (1 - t) v[floor s] +
+// t v[floor s + 1], t = s - floor s, and the last pixel stands for those behind it: as in torch. Rows are weighted
+// first, then columns, each product and sum rounded by itself. Maps are (N, H, W, C).
 #pragma once
 #include "kernel.h"
 

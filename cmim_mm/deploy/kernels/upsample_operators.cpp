@@ -6,15 +6,9 @@ namespace {
 
 using namespace cmim_mm;
 
-Ints checked(const Ints& size) {
-  check_pair("size", size, 1);
-  return size;
-}
-
 void check_pixels(const char* name, const Tensor& t) {
-  STD_TORCH_CHECK(t.size(1) > 0 && t.size(2) > 0 && t.size(3) > 0, name,
-                  ": expected at least one channel and one pixel, got the shape (", t.size(0), ", ", t.size(1), ", ",
-                  t.size(2), ", ", t.size(3), ")");
+  STD_TORCH_CHECK(t.size(1) > 0 && t.size(2) > 0 && t.size(3) > 0, name, ": expected at least one channel and one "
+                  "pixel, got the shape (", t.size(0), ", ", t.size(1), ", ", t.size(2), ", ", t.size(3), ")");
 }
 
 Resized resized(const Tensor& t, int64_t out_width, bool align_corners) {
@@ -26,9 +20,10 @@ int64_t grain(int64_t row_work) { return std::max<int64_t>(1, 32768 / std::max<i
 Tensor bilinear_labels(Tensor logits, Ints size, bool align_corners) {
   check("logits", logits, {ANY, ANY, ANY, ANY}, ScalarType::Float, true);
   check_pixels("logits", logits);
-  size = checked(size);
-  Tensor in = channels_last(logits), labels = new_tensor({logits.size(0), size[0], size[1]}, ScalarType::Long, {2, 1, 0});
-  Labels l = {logits.size(0), logits.size(1), size[0], size[1], align_corners, resized(in, size[1], align_corners),
+  check_pair("size", size, 1);
+  Tensor in = channels_last(logits);
+  Tensor labels = new_tensor({in.size(0), size[0], size[1]}, ScalarType::Long, {2, 1, 0});
+  Labels l = {in.size(0), in.size(1), size[0], size[1], align_corners, resized(in, size[1], align_corners),
               static_cast<int64_t*>(labels.mutable_data_ptr())};
   const Upsampler& kernel = upsampler(chosen_kernel());
   auto rows = [&](int64_t begin, int64_t end) {
@@ -44,7 +39,8 @@ Tensor bilinear_sum(std::vector<Tensor> maps, std::optional<Ints> size, Optional
   STD_TORCH_CHECK(!maps.empty(), "maps: expected at least one map, got none");
   check("maps[0]", maps[0], {ANY, ANY, ANY, ANY}, ScalarType::Float, true);
   int64_t batch = maps[0].size(0), channels = maps[0].size(1);
-  Ints out = size ? checked(*size) : Ints{maps[0].size(2), maps[0].size(3)};
+  Ints out = size.value_or(Ints{maps[0].size(2), maps[0].size(3)});
+  if (size) check_pair("size", out, 1);
   Sum s = {batch, channels, out[0], out[1], align_corners, relu, {}, nullptr, {}};
   for (size_t i = 0; i < maps.size(); i++) {
     std::string name = "maps[" + std::to_string(i) + "]";

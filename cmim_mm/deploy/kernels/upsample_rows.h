@@ -1,4 +1,4 @@
-// The rows of upsample.h; included once for each width of vectors, with LANES, Floats, largest and equal before it.
+// The rows of upsample.h; included once for each width of vectors, behind LANES, Floats, largest and equal.
 
 inline float to_float(float value) { return value; }
 inline float to_float(uint16_t value) {
@@ -32,7 +32,7 @@ inline bool finite(const float* values, int64_t n) {
   return !bad;
 }
 
-// A row of logits at the input's width, with pixels ``stride`` floats apart; what is behind the classes is least.
+// A row of logits at the input's width, with pixels ``stride`` floats apart; what lies between is least.
 template <class T>
 void blend_logits(const Labels& l, const T* first, const T* second, const Tap& t, float* row) {
   int64_t width = l.logits.width, stride = l.stride();
@@ -106,7 +106,8 @@ void labels_row(const Labels& l, int64_t row, float* scratch) {
       few_classes<5>, few_classes<6>, few_classes<7>, few_classes<8>};
   int64_t image = row / l.out_height, length = l.logits.width * l.classes, used = l.logits.width * l.stride();
   Tap t = tap(l.logits.height, l.out_height, l.align_corners, row % l.out_height);
-  int64_t first = (image * l.logits.height + t.first) * length, second = (image * l.logits.height + t.second) * length;
+  int64_t first = (image * l.logits.height + t.first) * length;
+  int64_t second = (image * l.logits.height + t.second) * length;
   if (l.logits.map.bfloat16) {
     auto* data = static_cast<const uint16_t*>(l.logits.map.data);
     blend_logits(l, data + first, data + second, t, scratch);
@@ -115,7 +116,8 @@ void labels_row(const Labels& l, int64_t row, float* scratch) {
     blend_logits(l, data + first, data + second, t, scratch);
   }
   int64_t vectors = (l.stride() + LANES - 1) / LANES;
-  auto find = !finite(scratch, used) ? any_values : l.classes <= 64 && vectors <= 8 ? BY_VECTORS[vectors - 1] : many_classes;
+  auto find = l.classes <= 64 && vectors <= 8 ? BY_VECTORS[vectors - 1] : many_classes;
+  if (!finite(scratch, used)) find = any_values;
   find(l, scratch, scratch + used, l.labels + row * l.out_width);
 }
 
