@@ -1,9 +1,10 @@
 """The parts of inference.py that time whole networks at 480x640, one image.
 
 The twin is the full-precision network of the same layout; the simulation is the trained 1-bit network as it
-trains. ONNX Runtime and OpenVINO are measured where they are installed; int8 is ONNX Runtime's static
-quantization, calibrated on noise, for time alone. Memory is the peak of all tensors alive, weights included,
-of torch's forms.
+trains. Labels of the packed forms are ``bilinear_labels``'s, as of ``load(path, logits=False)``; all others
+upsample their logits and take the largest. ONNX Runtime and OpenVINO are measured where they are installed;
+int8 is ONNX Runtime's static quantization, calibrated on noise, for time alone. Memory is the peak of all
+tensors alive, weights included, of torch's forms.
 """
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +23,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from cmim_mm.deploy import keep_memory, load, pack, write
+from cmim_mm.deploy.ops import bilinear_labels
 from cmim_mm.deploy.packing import build, for_inference
 from cmim_mm.engine.cli import format_table
 
@@ -37,19 +39,34 @@ CASES = {'encoder': 'nyud_seg_bnn.py', 'seg': 'nyud_seg_bnn.py', 'depth': 'nyud_
 TWINS = {'encoder': 'nyud_seg_fp.py', 'seg': 'nyud_seg_fp.py', 'depth': 'nyud_depth_fp.py'}
 
 
-class Whole(nn.Module):
-    """Images -> labels or depth at the images' size; of a backbone alone its maps."""
+def upsampled(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, K, h, w) -> (N, K, H, W), as mmsegmentation's heads do it."""
+    return F.interpolate(logits.float(), size, mode='bilinear')
 
-    def __init__(self, model: nn.Module) -> None:
+
+def labels_of(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, K, h, w) -> (N, H, W), as mmsegmentation does it."""
+    return upsampled(logits, size).argmax(1)
+
+
+class Whole(nn.Module):
+    """Images -> labels or depth at the images' size; of a backbone alone its maps.
+
+    Args:
+        model: Gives logits (N, K, h, w), depth (N, 1, h, w), or maps.
+        labels: What makes (N, H, W) of logits and the size.
+    """
+
+    def __init__(self, model: nn.Module,
+                 labels: Callable[[Tensor, Sequence[int]], Tensor] = labels_of) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.labels = model, labels
 
     def forward(self, x: Tensor):
         y = self.model(x)
         if not isinstance(y, Tensor):
             return y
-        y = F.interpolate(y.float(), x.shape[2:], mode='bilinear')
-        return y.argmax(1) if y.shape[1] > 1 else y
+        return self.labels(y, x.shape[2:]) if y.shape[1] > 1 else upsampled(y, x.shape[2:])
 
 
 def model_of(config: str, part: Optional[str]) -> tuple[nn.Module, dict]:
@@ -78,7 +95,9 @@ def torch_forms(case: str, folder: Path) -> tuple[dict[str, nn.Module], dict[str
     forms = {'twin, float32': twin, 'twin, bfloat16': model_of(TWINS[case], part)[0].bfloat16(),
              'simulation, float32': trained, 'packed, float32': load(file),
              'packed, bfloat16': load(file, dtype=torch.bfloat16)}
-    return {name: Whole(model).eval().requires_grad_(False) for name, model in forms.items()}, sizes
+    wholes = {name: Whole(model, bilinear_labels) if name.startswith('packed') else Whole(model)
+              for name, model in forms.items()}
+    return {name: whole.eval().requires_grad_(False) for name, whole in wholes.items()}, sizes
 
 
 def calls_of(forms: dict[str, nn.Module], image: Tensor) -> dict[str, Callable[[], object]]:

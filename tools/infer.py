@@ -26,6 +26,7 @@ from cmim_mm.datasets.layout import encode_depth, write_png
 from cmim_mm.datasets.nyud_meta import CLASSES
 from cmim_mm.datasets.transforms import LoadNYUDDepth, LoadNYUDLabel
 from cmim_mm.deploy.format import is_packed
+from cmim_mm.deploy.labels import labels_alone, predicts_labels
 from cmim_mm.deploy.memory import keep_memory
 from cmim_mm.engine.cli import ToolError, add_config_arguments, load_config, parse_args, run
 from cmim_mm.models.pretrained import check_weights
@@ -138,6 +139,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     keep_memory()
     model = init_model(load_config(args), args.checkpoint, device=args.device)
     check_weights(model, args.checkpoint)
+    if is_packed(args.checkpoint) and predicts_labels(model):
+        labels_alone(model)
     visualizer = DenseVisualizer()
     visualizer.dataset_meta = model.dataset_meta
     try:

@@ -6,10 +6,12 @@ from typing import Optional
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.datasets.data_root import dataset_cfgs
 from cmim_mm.deploy.format import is_packed
+from cmim_mm.deploy.labels import labels_alone, predicts_labels
 from cmim_mm.deploy.memory import keep_memory
 from cmim_mm.engine.cli import (
     ToolError,
@@ -103,6 +105,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     check_data_roots(cfg, 'test_dataloader')
     runner = build_runner(cfg, args.launcher, args.verbose, shown=['mmseg.evaluation'])
     check_weights(runner.model, args.checkpoint)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if is_packed(args.checkpoint) and predicts_labels(model):  # not so with --tta, which averages logits
+        labels_alone(model)
     keep_memory()
     metrics = runner.test()
     if is_main_process():

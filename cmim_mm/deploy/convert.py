@@ -8,7 +8,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.models.backbones.base import Backbone
+from cmim_mm.models.heads.resized_sum import ResizedSum
+from cmim_mm.models.heads.seg_heads import SegformerHead
 
+from .bilinear import bilinear, fold_relu
 from .dense import LINEAR, dense
 from .fuse import fuse
 from .nonlinear import as_nonlinear, norm_affine
@@ -37,6 +40,10 @@ def convert(model: nn.Module) -> nn.Module:
         if isinstance(module, ConvModule):
             _fold(module, name)
     model = _replaced(model, BinaryConv2d, _packed)
+    model = _replaced(model, ResizedSum, lambda resized, name: bilinear(resized))
+    for module in model.modules():
+        if isinstance(module, SegformerHead):
+            fold_relu(module)
     return prepare(_replaced(model, nn.Conv2d, lambda conv, name: dense(conv)))
 
 

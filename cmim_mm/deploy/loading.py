@@ -13,11 +13,12 @@ from cmim_mm.models.pretrained import lacking
 from .bfloat16 import to_bfloat16
 from .convert import convert, prepare
 from .format import Packed, read
+from .labels import labels_alone
 from .packing import build, packed_state
 
 
 def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu',
-         dtype: torch.dtype = torch.float32) -> nn.Module:
+         dtype: torch.dtype = torch.float32, logits: bool = True) -> nn.Module:
     """The model of a packed file, ready to predict; it is called as the trained one.
 
     ``cfg`` and ``dataset_meta`` are set as by mmseg's ``init_model``, so ``inference_model`` takes it.
@@ -26,9 +27,11 @@ def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu',
         path: MODEL.cmim.
         device: Where it goes.
         dtype: In what is computed that is not 1-bit: float32, or bfloat16 for speed (``bfloat16.py``).
+        logits: Whether a segmentor's predictions have ``seg_logits``; without them it is faster
+            (:func:`~cmim_mm.deploy.labels.labels_alone` says what then differs).
 
     Raises:
-        ValueError: Another dtype.
+        ValueError: Another dtype, or no logits of a model that is no segmentor.
         FileRefused: The file is no packed model, damaged, or of a newer version; each case has a class of
             its own (``cmim_mm.deploy.format``).
         CheckpointError: Its tensors do not fit its config.
@@ -40,6 +43,8 @@ def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu',
     model = fill(build(packed.config), packed, str(path))
     model.cfg = Config(packed.config)
     model.dataset_meta = packed.meta.get('dataset_meta')
+    if not logits:
+        labels_alone(model)
     return (to_bfloat16(model) if dtype == torch.bfloat16 else model).to(device)
 
 

@@ -4,6 +4,7 @@ What each of them computes stands in :mod:`cmim_mm.deploy.ops`.
 """
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from . import kernel, torch_path
 from .geometry import Geometry, check_groups, check_pair, check_tensor, conv_geometry, moved, num_words
@@ -23,7 +24,10 @@ SCHEMAS = dict(
                         'ScalarType? y_dtype=None, Tensor? next_threshold=None, int next_groups=1, '
                         'Tensor? prepared=None) -> (Tensor, Tensor)',
     stem_conv2d='(Tensor x, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, '
-                'int[2] pool=1, int[2] pool_stride=1, int[2] pool_padding=0) -> Tensor')
+                'int[2] pool=1, int[2] pool_stride=1, int[2] pool_padding=0) -> Tensor',
+    bilinear_labels='(Tensor logits, SymInt[2] size, bool align_corners=False) -> Tensor',
+    bilinear_sum='(Tensor[] maps, SymInt[2]? size=None, Tensor? bias=None, bool relu=False, '
+                 'bool align_corners=False) -> Tensor')
 
 
 def _empty_map(bits: Tensor, g: Geometry, dtype: torch.dtype) -> Tensor:
@@ -106,6 +110,31 @@ def _check_stem_conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), pool
                        memory_format=torch.channels_last)
 
 
+def _check_pixels(name, x):
+    torch._check(min(x.shape[1:]) > 0, lambda: (
+        f'{name}: expected at least one channel and one pixel, got the shape {tuple(x.shape)}'))
+
+
+def _check_bilinear_labels(logits, size, align_corners=False):
+    check_tensor('logits', logits, (None,) * 4, *FLOATS)
+    _check_pixels('logits', logits)
+    return logits.new_empty(logits.shape[0], *check_pair('size', size, 1), dtype=torch.int64)
+
+
+def _check_bilinear_sum(maps, size=None, bias=None, relu=False, align_corners=False):
+    torch._check(len(maps) > 0, lambda: 'maps: expected at least one map, got none')
+    check_tensor('maps[0]', maps[0], (None,) * 4, *FLOATS)
+    n, channels, *first_size = maps[0].shape
+    size = first_size if size is None else check_pair('size', size, 1)
+    for i, x in enumerate(maps):
+        check_tensor(f'maps[{i}]', x, (n, channels, None, None), maps[0].dtype)
+        _check_pixels(f'maps[{i}]', x)
+    if bias is not None:
+        check_tensor('bias', bias, (channels,), *FLOATS)
+    return torch.empty(n, channels, *size, dtype=maps[0].dtype, device=maps[0].device,
+                       memory_format=torch.channels_last)
+
+
 _LIBRARY = torch.library.Library('cmim_mm', 'FRAGMENT')
 
 
@@ -119,11 +148,12 @@ def _register(name: str) -> None:
     compute = getattr(torch_path, name)
 
     def run_in_torch(*args):
-        check(*(arg.to('meta') if isinstance(arg, Tensor) else arg for arg in args))
+        check(*tree_map_only(Tensor, lambda x: x.to('meta'), args))
         return compute(*args)
 
     def run(*args):
-        compiled = args[0].device.type == 'cpu' and kernel.load()
+        devices = {x.device.type for x in tree_leaves(args) if isinstance(x, Tensor)}
+        compiled = devices == {'cpu'} and kernel.load()
         return getattr(torch.ops.cmim_mm, name)(*args) if compiled else run_in_torch(*args)
 
     for operator, function in ((name, run), (f'torch_{name}', run_in_torch)):

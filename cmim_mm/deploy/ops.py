@@ -11,6 +11,7 @@ rounded by itself, so they give the same floats too. No gradients.
 On a CPU the kernels are compiled at the first call (:mod:`cmim_mm.deploy.kernel`); without a compiler, and on
 other devices, :mod:`cmim_mm.deploy.torch_path` computes the same.
 """
+from collections.abc import Sequence
 from typing import Optional, Union
 
 import torch
@@ -172,3 +173,46 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
         RuntimeError: A dtype, a shape or a size does not fit.
     """
     return torch.ops.cmim_mm.stem_conv2d(x, weight, bias, stride, padding, pool, pool_stride, pool_padding)
+
+
+def bilinear_labels(logits: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
+    """``interpolate(logits, size, mode='bilinear').argmax(1)``, of which the first part is never in memory.
+
+    bfloat16 is computed in float32. Kernels weight rows first, then columns: they agree with each other, and
+    with torch to rounding. Of equal classes the lowest is taken, and NaN is the largest, as by
+    ``argmax``; where two classes agree to rounding, the other one may be taken.
+
+    Args:
+        logits: (N, K, h, w), float32 or bfloat16; fastest in channels_last memory.
+        size: (H, W).
+        align_corners: As in ``F.interpolate``.
+
+    Returns:
+        (N, H, W) int64.
+
+    Raises:
+        RuntimeError: A dtype or a shape does not fit, or something has no pixels.
+    """
+    return torch.ops.cmim_mm.bilinear_labels(logits, size, align_corners)
+
+
+def bilinear_sum(maps: Sequence[Tensor], size: Optional[Sequence[int]] = None, bias: Optional[Tensor] = None,
+                 relu: bool = False, align_corners: bool = False) -> Tensor:
+    """``relu(sum of interpolate(map, size, mode='bilinear') + bias)`` in one pass, summed in float32.
+
+    Kernels weight rows first, then columns: they agree with each other, and with torch to rounding.
+
+    Args:
+        maps: One or more (N, C, h_i, w_i) of one dtype, float32 or bfloat16; fastest in channels_last memory.
+        size: (H, W); by default the first map's. A map of that size is taken as it is.
+        bias: (C,), float32 or bfloat16.
+        relu: Whether negative sums become 0.
+        align_corners: As in ``F.interpolate``.
+
+    Returns:
+        (N, C, H, W) of the maps' dtype, in channels_last memory.
+
+    Raises:
+        RuntimeError: There is no map, a dtype or a shape does not fit, or something has no pixels.
+    """
+    return torch.ops.cmim_mm.bilinear_sum(list(maps), size, bias, relu, align_corners)

@@ -126,3 +126,21 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
     y = F.conv2d(x.to(weight.dtype), weight, bias, stride, padding)
     y = F.max_pool2d(y, pool, pool_stride, pool_padding)
     return y.contiguous(memory_format=torch.channels_last)
+
+
+def bilinear_labels(logits, size, align_corners=False) -> Tensor:
+    return _resize(logits, size, align_corners).argmax(1)
+
+
+def bilinear_sum(maps, size=None, bias=None, relu=False, align_corners=False) -> Tensor:
+    size = maps[0].shape[2:] if size is None else size
+    total = sum(_resize(x, size, align_corners) for x in maps)
+    if bias is not None:
+        total = total + bias.view(-1, 1, 1)
+    return (total.relu() if relu else total).to(maps[0].dtype, memory_format=torch.channels_last)
+
+
+def _resize(x: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+    if tuple(x.shape[2:]) == tuple(size):
+        return x.float()
+    return F.interpolate(x.float(), tuple(size), mode='bilinear', align_corners=align_corners)

@@ -43,6 +43,20 @@ def test_whole_networks_give_maps_of_the_images_size(load):
             assert y.shape[-2:] == (32, 64) and y.dtype == dtype
 
 
+def test_packed_networks_write_labels_alone(load, tmp_path):
+    module = load('inference_networks')
+    ours, theirs = {'cmim_mm::bilinear_labels'}, {'aten::argmax'}
+    forms, _ = module.torch_forms('seg', tmp_path)
+    x, made = torch.randn(1, 3, 32, 64), {}
+    for name, network in forms.items():
+        with torch.no_grad(), torch.profiler.profile() as profile:
+            labels = network(x.bfloat16() if name == 'twin, bfloat16' else x)
+        assert labels.shape == (1, 32, 64) and labels.dtype == torch.int64
+        made[name] = {event.key for event in profile.key_averages()} & (ours | theirs)
+    assert made == {'twin, float32': theirs, 'twin, bfloat16': theirs, 'simulation, float32': theirs,
+                    'packed, float32': ours, 'packed, bfloat16': ours}
+
+
 def test_exactness_of_a_checkpoint(load, repository, rooms_root, tmp_path, capsys):
     config = str(repository / 'configs/nyud_depth_bnn_quick.py')
     torch.manual_seed(0)

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "kernel.h"
+#include "upsample.h"
 
 using namespace cmim_mm;
 
@@ -128,6 +129,49 @@ Results results(const Kernel& kernel, Operands& o) {
   return r;
 }
 
+// The class of the largest of resized logits, and a sum of resized maps; bits of all results.
+std::vector<int64_t> resized(const Kernel& kernel, int seed) {
+  Operands o(seed);
+  int64_t batch = 1 + o.below(2), channels = 1 + o.below(o.below(2) ? 20 : 140), count = 1 + o.below(3);
+  int64_t height = 1 + o.below(7), width = 1 + o.below(7);
+  bool align_corners = o.below(2);
+  std::vector<std::vector<float>> floats(count);
+  std::vector<std::vector<uint16_t>> halves(count);
+  Sum sum = {batch, channels, height, width, align_corners, o.below(2) == 0, {}, nullptr, {}};
+  for (int64_t i = 0; i < count; i++) {
+    int64_t h = o.below(2) ? height : 1 + o.below(9), w = o.below(2) ? width : 1 + o.below(9);
+    floats[i].resize(batch * h * w * channels);
+    halves[i].resize(floats[i].size());
+    for (size_t k = 0; k < floats[i].size(); k++)
+      floats[i][k] = o.normal(), store(map_of(halves[i]), k, floats[i][k]);
+    sum.maps.push_back({{}, h, w, taps(w, width, align_corners)});
+  }
+  std::vector<float> bias(channels), y(batch * height * width * channels);
+  for (float& value : bias) value = o.normal();
+  std::vector<uint16_t> y_half(y.size());
+  if (seed % 3) sum.bias = bias.data();
+  std::vector<int64_t> results, found(batch * height * width);
+  for (bool half : {false, true}) {
+    sum.y = half ? map_of(y_half) : map_of(y);
+    for (int64_t i = 0; i < count; i++) sum.maps[i].map = half ? map_of(halves[i]) : map_of(floats[i]);
+    Labels labels = {batch, channels, height, width, align_corners, sum.maps[0], found.data()};
+    std::vector<float> labels_scratch(labels.scratch()), sum_scratch(sum.scratch());
+    std::vector<Share> shares(count);
+    for (int64_t row = 0; row < batch * height; row++) {
+      upsampler(kernel).labels_row(labels, row, labels_scratch.data());
+      upsampler(kernel).sum_row(sum, row, sum_scratch.data(), shares.data());
+    }
+    results.insert(results.end(), found.begin(), found.end());
+  }
+  for (float value : y) {
+    int32_t bits;
+    memcpy(&bits, &value, 4);
+    results.push_back(bits);
+  }
+  results.insert(results.end(), y_half.begin(), y_half.end());
+  return results;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -137,7 +181,7 @@ int main(int argc, char** argv) {
     o.draw();
     Results expected = results(serial, o);
     for (auto kernel : kernels())
-      if (!(results(*kernel, o) == expected)) {
+      if (!(results(*kernel, o) == expected) || resized(*kernel, seed) != resized(serial, seed)) {
         printf("%s differs from serial at seed %d\n", kernel->name, seed);
         return 1;
       }

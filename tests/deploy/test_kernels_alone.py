@@ -18,7 +18,7 @@ def need(*programs):
 
 
 def compiled(compiler, program, *flags):
-    """``kernels_main.cpp`` with the kernels of binary convolutions, or ``stem_main.cpp`` with stems'."""
+    """``kernels_main.cpp`` with the kernels but stems', or ``stem_main.cpp`` with stems'."""
     sources = sorted(path for path in SOURCES.glob('*.cpp') if 'operator' not in path.name
                      and path.name.startswith('stem') == (program.name == 'stem'))
     subprocess.run([compiler, '-std=c++17', '-ffp-contract=off', '-Wno-psabi', f'-I{SOURCES}', *flags,

@@ -165,7 +165,9 @@ def test_opcheck(name):
         binary_conv2d_threshold=(case.bits, case.weight, torch.zeros(6).int(), torch.ones(6).bool(),
                                  *case.args),
         binary_conv2d_fused=(case.bits, case.weight, options.pop('scale'), options.pop('offset'), *case.args),
-        stem_conv2d=(torch.randn(2, 3, 9, 8), torch.randn(5, 3, 3, 3), torch.randn(5), 2, 1, 3, 2, 1))
+        stem_conv2d=(torch.randn(2, 3, 9, 8), torch.randn(5, 3, 3, 3), torch.randn(5), 2, 1, 3, 2, 1),
+        bilinear_labels=(torch.randn(2, 5, 3, 4), (6, 7), True),
+        bilinear_sum=([torch.randn(2, 5, 3, 4), torch.randn(2, 5, 2, 2)], None, torch.randn(5), True))
     given = dict(options, y_dtype=torch.bfloat16) if name == 'binary_conv2d_fused' else {}
     torch.library.opcheck(getattr(torch.ops.cmim_mm, name).default, arguments[name], given)
 

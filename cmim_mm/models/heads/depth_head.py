@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cmim_mm.registry import MODELS
 
 from .distils import Distils
+from .resized_sum import ResizedSum
 
 
 @MODELS.register_module()
@@ -75,15 +76,16 @@ class DepthHead(Distils, BaseDecodeHead):
         self.fpn_convs = nn.ModuleList(
             ConvModule(channels, channels, 3, padding=1, act_cfg=self.act_cfg, **cfg)
             for _ in self.in_channels)
+        self.resized_sum = ResizedSum(align_corners=self.align_corners)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Feature maps (N, C_i, H_i, W_i) -> depth (N, 1, H_0, W_0) in metres."""
         features = self._transform_inputs(inputs)
         levels = [conv(x) for conv, x in zip(self.lateral_convs, features)]
         for i in range(len(levels) - 1, 0, -1):
-            levels[i - 1] = levels[i - 1] + self._resize(levels[i], levels[i - 1])
+            levels[i - 1] = self.resized_sum([levels[i - 1], levels[i]])
         out = [conv(x) for conv, x in zip(self.fpn_convs, levels)]
-        logit = self.cls_seg(sum(self._resize(x, out[0]) for x in out))
+        logit = self.cls_seg(self.resized_sum(out))
         return self.min_depth + (self.max_depth - self.min_depth) * torch.sigmoid(logit.float())
 
     def taught(self, feats: Sequence[Tensor], prediction: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from typing import Optional
 
 import torch
 from mmseg.models import decode_heads, losses
-from mmseg.models.utils import resize
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +13,7 @@ from cmim_mm.registry import MODELS
 from ..losses import Distillation
 from ..losses.label_size import upsampled_cross_entropy
 from .distils import Distils
+from .resized_sum import ResizedSum
 
 
 class LabelSizeLoss(Distils):
@@ -75,19 +75,14 @@ class SegformerHead(LabelSizeLoss, decode_heads.SegformerHead):
         conv = self.fusion_conv.conv
         self.fusion_conv.conv = PartConv2d(conv.in_channels, conv.out_channels, 1, bias=conv.bias is not None)
         self.fusion_conv.init_weights()
+        self.resized_sum = ResizedSum(self.interpolate_mode, self.align_corners)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Feature maps (N, C_i, H_i, W_i), finest first -> logits (N, K, H_0, W_0)."""
-        inputs = self._transform_inputs(inputs)
-        size = inputs[0].shape[2:]
-        fusion, fused = self.fusion_conv, None
-        for i, (x, conv) in enumerate(zip(inputs, self.convs)):
-            x = fusion.conv(conv(x), i * self.channels)
-            if x.shape[2:] != size:
-                x = resize(x, size, mode=self.interpolate_mode, align_corners=self.align_corners)
-            fused = x if fused is None else fused.add_(x)
-        if fusion.conv.bias is not None:
-            fused = fused.add_(fusion.conv.bias.view(-1, 1, 1))
+        fusion, inputs = self.fusion_conv, self._transform_inputs(inputs)
+        maps = [fusion.conv(conv(x), i * self.channels)
+                for i, (x, conv) in enumerate(zip(inputs, self.convs))]
+        fused = self.resized_sum(maps, fusion.conv.bias)
         if fusion.with_norm:
             fused = fusion.norm(fused)
         return self.cls_seg(fusion.activate(fused) if fusion.with_activation else fused)
