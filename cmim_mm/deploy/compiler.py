@@ -4,13 +4,15 @@ import hashlib
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 SOURCES = Path(__file__).parent / 'kernels'
 #: The stable ABI of torch 2.10: a library built against any later torch runs with this one too.
-FLAGS = ('-std=c++17', '-O3', '-ffp-contract=off', '-fPIC', '-shared', '-Wno-psabi',
+FLAGS = ('-std=c++17', '-O3', '-ffp-contract=off', '-fPIC', '-Wno-psabi',
          '-DTORCH_TARGET_VERSION=0x020a000000000000')
 TORCH = Path(torch.__file__).parent
 
@@ -76,14 +78,20 @@ def build() -> Path:
 
 def _compile(compiler: str, sources: list[Path], library: Path) -> None:
     partial = library.with_suffix(f'.{os.getpid()}')
-    command = [compiler, *FLAGS, '-isystem', str(TORCH / 'include'), *map(str, sources), '-o', str(partial),
-               f'-L{TORCH / "lib"}', '-ltorch_cpu']
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            lines = done.stderr.splitlines() or [f'exit status {done.returncode}']
-            first = next((line for line in lines if 'error' in line), lines[0])
-            raise CannotCompile(f'{compiler} failed: {first}')
-        os.replace(partial, library)
-    finally:
-        partial.unlink(missing_ok=True)
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = [str(Path(folder) / f'{source.name}.o') for source in sources]
+        command = (compiler, *FLAGS, '-isystem', str(TORCH / 'include'), '-c')
+        list(pool.map(lambda source, made: _run(*command, str(source), '-o', made), sources, objects))
+        try:
+            _run(compiler, '-shared', *objects, '-o', str(partial), f'-L{TORCH / "lib"}', '-ltorch_cpu')
+            os.replace(partial, library)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.splitlines() or [f'exit status {done.returncode}']
+        first = next((line for line in lines if 'error' in line), lines[0])
+        raise CannotCompile(f'{command[0]} failed: {first}')
