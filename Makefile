@@ -32,7 +32,7 @@ demo: install
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tools/demo.py
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --maxprocesses 8 --dist loadscope
 
 lint: install
 	$(BIN)/ruff check .

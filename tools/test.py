@@ -7,8 +7,13 @@ from typing import Optional
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
+
+# isort: split
+from mmseg.evaluation import IoUMetric
+
 from cmim_mm.datasets.data_root import dataset_cfgs
 from cmim_mm.deploy.format import is_packed
 from cmim_mm.deploy.labels import labels_alone, predicts_labels
@@ -25,6 +30,7 @@ from cmim_mm.engine.cli import (
     parse_args,
     run,
 )
+from cmim_mm.evaluation import PredictionDump
 from cmim_mm.models.pretrained import check_weights
 
 
@@ -84,6 +90,11 @@ def add_dump(cfg: Config, folder: str) -> None:
     cfg.test_evaluator = [*metrics, {'type': 'cmim_mm.PredictionDump', 'out_dir': folder}]
 
 
+def read_labels_alone(runner: Runner) -> bool:
+    """Whether no metric may want a segmentor's logits."""
+    return all(isinstance(metric, (IoUMetric, PredictionDump)) for metric in runner.test_evaluator.metrics)
+
+
 def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = make_parser()
     args = parse_args(parser, argv)
@@ -106,8 +117,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     runner = build_runner(cfg, args.launcher, args.verbose, shown=['mmseg.evaluation'])
     check_weights(runner.model, args.checkpoint)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    if is_packed(args.checkpoint) and predicts_labels(model):  # not so with --tta, which averages logits
-        labels_alone(model)
+    if is_packed(args.checkpoint) and predicts_labels(model) and read_labels_alone(runner):
+        labels_alone(model)  # with --tta it is no segmentor, and needs logits to average
     keep_memory()
     metrics = runner.test()
     if is_main_process():

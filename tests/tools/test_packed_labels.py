@@ -2,9 +2,11 @@
 import cv2
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmseg.apis import inference_model
 
 from cmim_mm.deploy import load, ops
+from cmim_mm.registry import METRICS
 
 
 @pytest.fixture
@@ -30,9 +32,24 @@ def test_infer(tool, zoo_file, rooms_root, tmp_path, sizes):
     torch.testing.assert_close(logits.gather(0, found[None]), logits.amax(0, keepdim=True))
 
 
-@pytest.mark.parametrize('more, number', [([], 1), (['--tta'], 0)])
+@METRICS.register_module()
+class LogitsMetric(BaseMetric):
+    """A metric of somebody's own: the largest logit."""
+
+    def __init__(self, iou_metrics, **kwargs):
+        super().__init__(**kwargs)
+
+    def process(self, data_batch, data_samples):
+        self.results += [float(sample['seg_logits']['data'].max()) for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return {'aAcc': max(results)}
+
+
+@pytest.mark.parametrize('more, number', [
+    ([], 1), (['--tta'], 0), (['--cfg-options', 'test_evaluator.type=cmim_mm.LogitsMetric'], 0)])
 def test_evaluation(tool, zoo_file, rooms_root, tmp_path, sizes, capsys, more, number):
-    """Without logits, except where augmented views are averaged."""
+    """Without logits, except where augmented views are averaged or a metric may read them."""
     tool('test.py').main([zoo_file, '--data-root', str(rooms_root), '--work-dir', str(tmp_path), *more])
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith('| aAcc '))
     images = len((rooms_root / 'test.txt').read_text().split())
