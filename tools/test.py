@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 
 # isort: split
-from mmseg.evaluation import IoUMetric
+from mmseg.evaluation import IoUMetric as SegIoUMetric
 
 from cmim_mm.datasets.data_root import dataset_cfgs
 from cmim_mm.deploy.format import is_packed
@@ -30,7 +30,7 @@ from cmim_mm.engine.cli import (
     parse_args,
     run,
 )
-from cmim_mm.evaluation import PredictionDump
+from cmim_mm.evaluation import IoUMetric, PredictionDump
 from cmim_mm.models.pretrained import check_weights
 
 
@@ -92,7 +92,8 @@ def add_dump(cfg: Config, folder: str) -> None:
 
 def read_labels_alone(runner: Runner) -> bool:
     """Whether no metric may want a segmentor's logits."""
-    return all(isinstance(metric, (IoUMetric, PredictionDump)) for metric in runner.test_evaluator.metrics)
+    return all(type(metric) in (SegIoUMetric, IoUMetric, PredictionDump)
+               for metric in runner.test_evaluator.metrics)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -33,11 +33,18 @@ def fill(page: Path) -> str:
     """The page with every block made anew.
 
     Raises:
-        PageError: A block names a file, task or metric that is not there, or has no end.
+        PageError: A block names a file, task or metric that is not there, lacks one of them, or has no end.
     """
     text = page.read_text()
     if len(re.findall('<!-- (?:results|plot): ', text)) != len(_BLOCK.findall(text)):
-        raise PageError(f'{page}: a block that begins with "<!-- results: ... -->" has no "<!-- end -->"')
+        raise PageError(f'{page}: a block that begins with "<!-- results: ... -->" or "<!-- plot: ... -->" '
+                        'has no "<!-- end -->"')
+    for block in _BLOCK.finditer(text):
+        words = block['asked'].split()
+        one_image = len(words) == 4 and words[-1].endswith('.svg')
+        if len(words) < 3 or block['kind'] == 'plot' and not one_image:
+            raise PageError(f'{page}: <!-- {block["kind"]}: {block["asked"]} -->: expected <!-- results: '
+                            'FILE TASK METRIC ... --> or <!-- plot: FILE TASK METRIC IMAGE.svg -->')
     made = {'results': _table, 'plot': _link}
     return _BLOCK.sub(
         lambda block: f'{block["head"]}{made[block["kind"]](page, block["asked"])}\n{block["end"]}', text)

@@ -40,7 +40,7 @@ def bilinear(resized: ResizedSum) -> nn.Module:
 def fold_relu(head: SegformerHead) -> None:
     """Takes the ReLU behind the fusion into its sum, where no norm is left between them."""
     fusion, add = head.fusion_conv, head.resized_sum
-    if isinstance(add, BilinearSum) and not fusion.with_norm and fusion.with_activation \
-            and type(fusion.activate) is nn.ReLU:
+    if isinstance(add, BilinearSum) and type(head).forward is SegformerHead.forward \
+            and not fusion.with_norm and fusion.with_activation and type(fusion.activate) is nn.ReLU:
         add.relu, fusion.with_activation = True, False
         del fusion.activate

@@ -83,6 +83,7 @@ def _fold_float_norms(graph: fx.Graph, network: nn.Module, modules: dict[str, nn
     for node in list(graph.nodes):
         norm = _only_user(node)
         if (node.op == 'call_module' and type(modules[node.target]) is nn.Conv2d and norm is not None
+                and _calls(graph, node) == 1
                 and norm.op == 'call_module' and norm_affine(modules[norm.target]) is not None):
             _put(network, modules, node.target, fuse_conv_bn_eval(modules[node.target], modules[norm.target]))
             norm.replace_all_uses_with(node)
@@ -97,12 +98,16 @@ def _join_stems(graph: fx.Graph, network: nn.Module, modules: dict[str, nn.Modul
             continue
         act = pool if isinstance(modules[pool.target], _RISING) else None
         pool = pool if act is None else _only_user(act)
-        if pool is None or pool.op != 'call_module' \
+        if pool is None or pool.op != 'call_module' or _calls(graph, node) > 1 \
                 or not is_stem(modules[node.target], modules[pool.target]):
             continue
         _put(network, modules, node.target, StemConv2d(modules[node.target], modules[pool.target]))
         pool.replace_all_uses_with(node if act is None else act)
         graph.erase_node(pool)
+
+
+def _calls(graph: fx.Graph, node: fx.Node) -> int:
+    return sum(other.op == 'call_module' and other.target == node.target for other in graph.nodes)
 
 
 def _put(network: nn.Module, modules: dict[str, nn.Module], name: str, module: nn.Module) -> None:

@@ -41,15 +41,16 @@ class _LabelsAlone:
         """Whether what follows the head's forward is mmseg's one resize, of a whole image."""
         head = type(self.decode_head)
         return self.test_cfg.get('mode', 'whole') == 'whole' \
+            and type(self).whole_inference is EncoderDecoder.whole_inference \
             and type(self).encode_decode is EncoderDecoder.encode_decode \
             and head.predict is BaseDecodeHead.predict \
             and head.predict_by_feat is BaseDecodeHead.predict_by_feat
 
     def postprocess_result(self, logits: _Logits, data_samples: Optional[SampleList] = None) -> SampleList:
-        binary = logits.maps.shape[1] == 1
-        if binary or not logits.maps.sum().isfinite():
+        finite, binary = bool(logits.maps.sum().isfinite()), logits.maps.shape[1] == 1
+        if binary or not finite:
             samples = super().postprocess_result(logits.resized(self.align_corners), data_samples)
-            for sample in samples if binary else ():
+            for sample in samples if finite else ():
                 del sample.seg_logits
             return samples
         if data_samples is None:
@@ -93,8 +94,8 @@ def labels_alone(model: nn.Module) -> nn.Module:
         ValueError: It predicts something else.
     """
     if not predicts_labels(model):
-        raise ValueError(f'logits=False: a {type(model).__name__} has none to leave out; '
-                         'only segmentors (EncoderDecoder) have')
+        raise ValueError(f'logits=False: a {type(model).__name__} has none to leave out; only segmentors '
+                         '(EncoderDecoder) have, with the inference and postprocess_result of mmsegmentation')
     kind = type(model)
     if not issubclass(kind, _LabelsAlone):
         model.__class__ = type(kind.__name__, (_LabelsAlone, kind), dict(__doc__=kind.__doc__))
@@ -102,5 +103,8 @@ def labels_alone(model: nn.Module) -> nn.Module:
 
 
 def predicts_labels(model: nn.Module) -> bool:
-    """Whether :func:`labels_alone` takes a model."""
-    return isinstance(model, EncoderDecoder) and not isinstance(model, DepthEstimator)
+    """Whether :func:`labels_alone` takes a model: a segmentor that makes labels of logits as mmseg does."""
+    kind = type(model)
+    return isinstance(model, EncoderDecoder) and not isinstance(model, DepthEstimator) and (
+        issubclass(kind, _LabelsAlone) or kind.inference is EncoderDecoder.inference
+        and kind.postprocess_result is EncoderDecoder.postprocess_result)

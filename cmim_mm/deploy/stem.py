@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from . import ops
 from .dense import DenseConv2d
 
+FLOATS = {torch.float32, torch.bfloat16}
 #: With more input channels oneDNN's formats are as fast.
 MOST_CHANNELS = 4
 
@@ -24,7 +25,7 @@ class StemConv2d(DenseConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, H', W') in channels_last memory."""
-        if torch.compiler.is_compiling() or not x.is_cpu or not x.is_floating_point():
+        if torch.compiler.is_compiling() or not x.is_cpu or not {x.dtype, self.weight.dtype} <= FLOATS:
             return F.max_pool2d(self.convolve(x, self.weight, self.bias), *self.pool)
         return ops.stem_conv2d(x, self.weight, self.bias, self.stride, self.padding, *self.pool)
 

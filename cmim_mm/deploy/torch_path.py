@@ -129,7 +129,8 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
 
 
 def bilinear_labels(logits, size, align_corners=False) -> Tensor:
-    return _resize(logits, size, align_corners).argmax(1)
+    resized = F.interpolate(logits.float(), tuple(size), mode='bilinear', align_corners=align_corners)
+    return resized.argmax(1)
 
 
 def bilinear_sum(maps, size=None, bias=None, relu=False, align_corners=False) -> Tensor:

@@ -49,6 +49,15 @@ def test_what_is_not_there_is_named(page, block, message):
         fill(page)
 
 
+@pytest.mark.parametrize('block', [
+    'results: grid.json segmentation', 'results: ', 'plot: grid.json segmentation mIoU',
+    'plot: grid.json segmentation mIoU aAcc one.svg', 'plot: grid.json'])
+def test_a_block_that_lacks_something_is_named(page, block):
+    page.write_text(f'<!-- {block} -->\n<!-- end -->\n')
+    with pytest.raises(PageError, match=r'results.md: <!-- .* -->: expected <!-- results: FILE TASK'):
+        fill(page)
+
+
 def test_a_plot_has_a_dot_for_each_value(page):
     page.write_text('<!-- plot: grid.json segmentation mIoU images/one.svg -->\n<!-- end -->\n')
     assert fill(page).splitlines()[1] == '![mIoU (%) of each encoder, a dot for each seed](images/one.svg)'

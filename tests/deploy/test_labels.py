@@ -141,6 +141,28 @@ def test_what_goes_the_ordinary_way(models):
     expected, found = (model.predict(images(), samples(ori_shape=(40, 40)))[0] for model in models)
     assert 'seg_logits' not in found and found.pred_sem_seg.data.float().mean() not in (0, 1)
     assert torch.equal(found.pred_sem_seg.data, expected.pred_sem_seg.data)
+    nn.init.constant_(other.decode_head.conv_seg.bias, float('nan'))
+    assert other.predict(images(), samples())[0].seg_logits.data.isnan().all()
+
+
+@pytest.mark.parametrize('name', ['inference', 'postprocess_result'])
+def test_a_segmentor_with_a_way_of_its_own_is_refused(models, name):
+    model = models[0]
+    model.__class__ = type('Own', (type(model), ), {name: lambda self, *args: None})
+    assert not predicts_labels(model)
+    with pytest.raises(ValueError, match='a Own has none to leave out; .* and postprocess_result of'):
+        labels_alone(model)
+
+
+@torch.no_grad()
+def test_a_whole_inference_of_its_own_is_called(models, calls):
+    one, other = models
+    own = type(one).whole_inference
+    for model in models:
+        model.__class__ = type('Own', (type(model), ), dict(
+            whole_inference=lambda self, *args: own(self, *args).roll(1, 1)))
+    check(other.predict(images(), samples()), one.predict(images(), samples()))
+    assert calls == 2 * [(SIZE, SIZE)]
 
 
 @torch.no_grad()

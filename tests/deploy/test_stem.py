@@ -4,12 +4,14 @@ import math
 import pytest
 import torch
 from exact_networks import images, make_exact
+from mmengine.model import BaseModule
 from torch import nn
 from torch.nn import functional as F
 
 from cmim_mm.deploy import ops
 from cmim_mm.deploy.bfloat16 import to_bfloat16
 from cmim_mm.deploy.convert import convert
+from cmim_mm.deploy.fuse import fuse
 from cmim_mm.deploy.kernel import VARIABLE, available_kernels
 from cmim_mm.deploy.stem import StemConv2d, is_stem
 from cmim_mm.models import BinaryResNet
@@ -62,11 +64,13 @@ def test_bfloat16_rounds_operands_and_result(x_dtype, kernel):
     assert ((found.double() - exact).abs() <= 2**-8 * exact.abs() + 2**-8).all()
 
 
-def test_nan_reaches_every_window_that_holds_it(kernel):
-    x, weight, bias = operands(window=(1, 1))
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_nan_reaches_the_windows_that_hold_it_alone(dtype, kernel):
+    x, weight, bias = operands(window=(1, 3))
     x[1, 0, 6, 8] = math.nan
-    found = ops.stem_conv2d(x, weight, bias, pool=3, pool_stride=2, pool_padding=1).isnan()
-    assert torch.equal(found, F.max_pool2d(F.conv2d(x, weight, bias), 3, 2, 1).isnan()) and found.any()
+    expected = F.max_pool2d(F.conv2d(x, weight, bias), 3, 2, 1).isnan()
+    found = ops.stem_conv2d(x, weight.to(dtype), bias.to(dtype), pool=3, pool_stride=2, pool_padding=1)
+    assert torch.equal(found.isnan(), expected) and expected.any() and not expected.all()
 
 
 def test_threads_share_rows(kernel):
@@ -96,6 +100,21 @@ def test_cifar_stems_stay():
     assert not any(isinstance(module, StemConv2d) for module in packed.modules())
 
 
+def test_a_convolution_that_is_called_twice_stays():
+    class Twice(BaseModule):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.pool = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)
+
+        def forward(self, x):
+            return self.pool(self.conv(x)), self.conv(x)
+
+    network, x = Twice().eval(), operands()[0]
+    expected = network(x)
+    for one, other in zip(fuse(network)(x), expected):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize('conv, pool', [
     (nn.Conv2d(8, 4, 3), nn.MaxPool2d(2)), (nn.Conv2d(3, 4, 3, dilation=2), nn.MaxPool2d(2)),
     (nn.Conv2d(3, 3, 3, groups=3), nn.MaxPool2d(2)), (nn.Conv2d(3, 4, 3, padding='same'), nn.MaxPool2d(2)),
@@ -113,4 +132,6 @@ def test_compilers_and_other_types_get_torchs():
     exported = torch.export.export(stem, (x, ))
     assert not any('cmim_mm' in str(node.target) for node in exported.graph.nodes)
     torch.testing.assert_close(exported.module()(x), stem(x), atol=1e-5, rtol=0)
+    for dtype in (torch.float64, torch.float16):
+        torch.testing.assert_close(stem(x.to(dtype)), stem(x.to(dtype).float()), atol=1e-5, rtol=0)
     assert to_bfloat16(stem)(x).dtype == torch.bfloat16

@@ -40,7 +40,10 @@ struct StemKernel {
                    int64_t at);
 };
 
-extern const StemKernel stem_serial, stem_avx2, stem_avx512, stem_avx512bf16;
+extern const StemKernel stem_serial;
+#if defined(__x86_64__)
+extern const StemKernel stem_avx2, stem_avx512, stem_avx512bf16;
+#endif
 
 // The stem for rows begin ... end - 1 of N H' rows. y is (N, H', W', O), weight (O, C, kernel_h, kernel_w).
 struct StemCall {

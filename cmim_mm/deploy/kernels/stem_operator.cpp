@@ -7,12 +7,15 @@ namespace {
 using namespace cmim_mm;
 
 const StemKernel& chosen(bool bfloat16) {
+#if defined(__x86_64__)
   std::string name = chosen_kernel().name;
   if (name.rfind("avx512", 0) == 0) {
     if (bfloat16 && stem_avx512bf16.supported()) return stem_avx512bf16;
     if (stem_avx512.supported()) return stem_avx512;
   }
-  return name.rfind("avx", 0) == 0 && stem_avx2.supported() ? stem_avx2 : stem_serial;
+  if (name.rfind("avx", 0) == 0 && stem_avx2.supported()) return stem_avx2;
+#endif
+  return stem_serial;
 }
 
 // The size of the map that a window gives which moves over one of ``size``.

@@ -41,6 +41,15 @@ void image_row(const Stem& s, const Image& x, int64_t n, int64_t row, float* lin
   s.channels == 3 ? interleave<Value, 3>(s, line, to) : interleave<Value, 0>(s, line, to);
 }
 
+// A float32 of a run, or a pair of bfloat16, of which the last one of an odd run has one alone.
+inline float value_at(const char* run, int64_t i, int64_t steps, int64_t length) {
+  uint32_t bits = 0;
+  memcpy(&bits, run + 4 * i, PAIRS && i + 1 == steps && length % 2 ? 2 : 4);
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
 // P pixels x Q vectors of outputs.
 template <int P, int Q>
 void tile(const Stem& s, const void* const* rows, const void* weights, const float* bias, int64_t x,
@@ -60,8 +69,7 @@ void tile(const Stem& s, const void* const* rows, const void* weights, const flo
       for (int q = 0; q < Q; q++) filters[q] = vector_at<Floats>(w + LANES * q);
 #pragma GCC unroll 8
       for (int p = 0; p < P; p++) {
-        float value;
-        memcpy(&value, row + p * step * SIZE + 4 * i, 4);
+        float value = value_at(row + p * step * SIZE, i, steps, s.run());
 #pragma GCC unroll 4
         for (int q = 0; q < Q; q++) sums[p][q] = multiply_add(sums[p][q], filters[q], value);
       }

@@ -58,7 +58,9 @@ inline void check_groups(const char* name, int64_t groups, int64_t channels) {
 }
 
 inline void check_pair(const char* name, const Ints& pair, int64_t least) {
-  STD_TORCH_CHECK(pair.size() == 2 && pair[0] >= least && pair[1] >= least, name, "=[", pair[0], ", ", pair[1],
+  std::string got;
+  for (int64_t value : pair) got += (got.empty() ? "" : ", ") + std::to_string(value);
+  STD_TORCH_CHECK(pair.size() == 2 && pair[0] >= least && pair[1] >= least, name, "=[", got,
                   "]: expected two numbers, at least ", least);
 }
 
