@@ -41,15 +41,6 @@ void image_row(const Stem& s, const Image& x, int64_t n, int64_t row, float* lin
   s.channels == 3 ? interleave<Value, 3>(s, line, to) : interleave<Value, 0>(s, line, to);
 }
 
-// A float32 of a run, or a pair of bfloat16, of which the last one of an odd run has one alone.
-inline float value_at(const char* run, int64_t i, int64_t steps, int64_t length) {
-  uint32_t bits = 0;
-  memcpy(&bits, run + 4 * i, PAIRS && i + 1 == steps && length % 2 ? 2 : 4);
-  float value;
-  memcpy(&value, &bits, 4);
-  return value;
-}
-
 // P pixels x Q vectors of outputs.
 template <int P, int Q>
 void tile(const Stem& s, const void* const* rows, const void* weights, const float* bias, int64_t x,
@@ -64,12 +55,18 @@ void tile(const Stem& s, const void* const* rows, const void* weights, const flo
   for (int64_t kh = 0; kh < s.kernel_h; kh++) {
     auto* row = static_cast<const char*>(rows[kh]) + x * step * SIZE;
     for (int64_t i = 0; i < steps; i++, w += s.lanes()) {
+      // The last pair of an odd run has one value of it alone.
+      uint32_t mask = PAIRS && i + 1 == steps && s.run() % 2 ? 0xffff : ~0u;
       Floats filters[Q];
 #pragma GCC unroll 4
       for (int q = 0; q < Q; q++) filters[q] = vector_at<Floats>(w + LANES * q);
 #pragma GCC unroll 8
       for (int p = 0; p < P; p++) {
-        float value = value_at(row + p * step * SIZE, i, steps, s.run());
+        uint32_t bits;
+        memcpy(&bits, row + p * step * SIZE + 4 * i, 4);
+        bits &= mask;
+        float value;
+        memcpy(&value, &bits, 4);
 #pragma GCC unroll 4
         for (int q = 0; q < Q; q++) sums[p][q] = multiply_add(sums[p][q], filters[q], value);
       }
