@@ -15,9 +15,9 @@ test_pipeline = [
 ]
 val_dataloader = dict(batch_size=8)
 test_dataloader = val_dataloader
-train_cfg = dict(max_iters=2400, val_interval=2400, val_begin=2401)
+train_cfg = dict(max_iters=4800, val_interval=4800, val_begin=4801)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
-    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=100, end=2400),
+    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=100, end=4800),
 ]
 default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1))
