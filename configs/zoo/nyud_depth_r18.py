@@ -15,9 +15,9 @@ test_pipeline = [
 ]
 val_dataloader = dict(batch_size=8)
 test_dataloader = val_dataloader
-train_cfg = dict(max_iters=2000, val_interval=2000, val_begin=2001)
+train_cfg = dict(max_iters=3000, val_interval=3000, val_begin=3001)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
-    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=100, end=2000),
+    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=100, end=3000),
 ]
 default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1))
