@@ -7,22 +7,13 @@ from torch.nn import functional as F
 from cmim_mm.deploy import operators, ops
 from cmim_mm.deploy.bilinear import BilinearSum, bilinear
 from cmim_mm.deploy.convert import convert
-from cmim_mm.deploy.kernel import VARIABLE, available_kernels
 from cmim_mm.models.heads.resized_sum import ResizedSum
 from cmim_mm.models.heads.seg_heads import SegformerHead
 
-KERNELS = 'torch', 'serial', 'avx2', 'avx512bw', 'avx512vpopcntdq', 'neon'
+#: Every test here runs with each kernel of this machine.
+pytestmark = pytest.mark.usefixtures('kernel')
 BOTH = pytest.mark.parametrize('align_corners', [False, True])
 NAN, INF = float('nan'), float('inf')
-
-
-@pytest.fixture(params=KERNELS, autouse=True)
-def kernel(request, monkeypatch):
-    """Every test here runs with each kernel of this machine."""
-    if request.param not in available_kernels():
-        pytest.skip(f'this machine does not run {request.param}')
-    monkeypatch.setenv(VARIABLE, request.param)
-    return request.param
 
 
 def random(*shape, seed=0):

@@ -5,19 +5,10 @@ from packed import Case, packed_by_loops, signs
 from torch.nn import functional as F
 
 from cmim_mm.deploy import operators, ops
-from cmim_mm.deploy.kernel import VARIABLE, available_kernels
 from cmim_mm.deploy.torch_path import pack_bits
 
-KERNELS = 'torch', 'serial', 'avx2', 'avx512bw', 'avx512vpopcntdq', 'neon'
-
-
-@pytest.fixture(params=KERNELS, autouse=True)
-def kernel(request, monkeypatch):
-    """Every test here runs with each kernel of this machine."""
-    if request.param not in available_kernels():
-        pytest.skip(f'this machine does not run {request.param}')
-    monkeypatch.setenv(VARIABLE, request.param)
-    return request.param
+#: Every test here runs with each kernel of this machine.
+pytestmark = pytest.mark.usefixtures('kernel')
 
 
 @pytest.mark.parametrize('channels, groups', [(1, 1), (63, 1), (64, 1), (65, 1), (130, 2), (12, 4)])

@@ -12,18 +12,8 @@ from cmim_mm.deploy import ops
 from cmim_mm.deploy.bfloat16 import to_bfloat16
 from cmim_mm.deploy.convert import convert
 from cmim_mm.deploy.fuse import fuse
-from cmim_mm.deploy.kernel import VARIABLE, available_kernels
 from cmim_mm.deploy.stem import StemConv2d, is_stem
 from cmim_mm.models import BinaryResNet
-
-KERNELS = 'torch', 'serial', 'avx2', 'avx512bw', 'avx512vpopcntdq', 'neon'
-
-
-@pytest.fixture(params=KERNELS)
-def kernel(request, monkeypatch):
-    if request.param not in available_kernels():
-        pytest.skip(f'this machine does not run {request.param}')
-    monkeypatch.setenv(VARIABLE, request.param)
 
 
 def operands(channels=3, outputs=65, size=(13, 21), window=(7, 7)):

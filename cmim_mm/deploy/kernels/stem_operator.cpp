@@ -8,12 +8,12 @@ using namespace cmim_mm;
 
 const StemKernel& chosen(bool bfloat16) {
 #if defined(__x86_64__)
-  std::string name = chosen_kernel().name;
-  if (name.rfind("avx512", 0) == 0) {
+  const Kernel& kernel = chosen_kernel();
+  if (&kernel == &avx512bw || &kernel == &avx512vpopcntdq) {
     if (bfloat16 && stem_avx512bf16.supported()) return stem_avx512bf16;
     if (stem_avx512.supported()) return stem_avx512;
   }
-  if (name.rfind("avx", 0) == 0 && stem_avx2.supported()) return stem_avx2;
+  if (&kernel != &serial && stem_avx2.supported()) return stem_avx2;
 #endif
   return stem_serial;
 }

@@ -1,12 +1,7 @@
 // The rows of upsample.h; included once for each width of vectors, behind LANES, Floats, largest and equal.
 
 inline float to_float(float value) { return value; }
-inline float to_float(uint16_t value) {
-  uint32_t bits = static_cast<uint32_t>(value) << 16;
-  float result;
-  memcpy(&result, &bits, 4);
-  return result;
-}
+inline float to_float(uint16_t value) { return from_bfloat16(value); }
 
 template <class V = Floats>
 inline V at(const float* values) {
