@@ -15,6 +15,9 @@ Size2d = Union[int, tuple[int, int]]
 class BinaryConv2d(nn.Conv2d):
     """y = output_scale * conv2d(binary_input(x), binary_weight(), bias), the scale being 1 for most methods.
 
+    In evaluation without gradients y = sum_scale S + bias, unless filters or activations have an offset.
+    S, the sum of products of signs, is an integer: exact in any order, on any device, in any memory format.
+
     Takes the place of ``nn.Conv2d`` anywhere; in MM modules by
     ``conv_cfg=dict(type='cmim_mm.BinaryConv2d', binarizer='IRNet')``. Stride,
     padding, dilation, groups, bias and padding_mode mean what they mean there.
@@ -67,8 +70,8 @@ class BinaryConv2d(nn.Conv2d):
         return self.binarizer.binarize_activation(x).to(x.dtype)
 
     def weight_form(self) -> WeightForm:
-        """``binary_weight()`` as scale * sign + offset."""
-        return self.binarizer.weight_form(self.weight)
+        """``binary_weight()`` as scale * sign + offset; its means are summed alike in every memory format."""
+        return self.binarizer.weight_form(self.weight.contiguous())
 
     def activation_form(self, x: Tensor) -> ActivationForm:
         """``binary_input(x)`` as scale * b(x - threshold) + offset."""
@@ -79,7 +82,35 @@ class BinaryConv2d(nn.Conv2d):
         if self.training:
             self.binarizer.start_epoch(self.weight.detach())
 
+    def sum_scale(self, weight: WeightForm, form: ActivationForm) -> Tensor:
+        """What a sum of signs is multiplied by: gamma alpha a, (O,) or (1,)."""
+        alpha, a = (torch.as_tensor(part, dtype=self.weight.dtype, device=self.weight.device).flatten()
+                    for part in (weight.scale, form.scale))
+        gamma = self.binarizer.output_scale()
+        return alpha * a if gamma is None else gamma.flatten() * alpha * a
+
+    def _evaluate(self, x: Tensor) -> Optional[Tensor]:
+        """y by the sum of signs; None where an offset stands in the way, or the method is not 1-bit."""
+        try:
+            weight, form = self.weight_form(), self.activation_form(x)
+        except (ValueError, NotImplementedError):
+            return None
+        if any(isinstance(part, Tensor) or part != 0 for part in (weight.offset, form.offset)):
+            return None
+        signs = form._replace(scale=1.0).value(x).to(x.dtype)
+        s = self._conv_forward(signs, weight.sign.to(self.weight.dtype), None)
+        s = s.round_()  # Winograd's algorithm is off by a little
+        y = s.mul_(self.sum_scale(weight, form).to(s.dtype).view(-1, 1, 1))
+        if self.bias is None:
+            return y
+        gamma = self.binarizer.output_scale()
+        return y + (self.bias if gamma is None else gamma.flatten() * self.bias).view(-1, 1, 1)
+
     def forward(self, x: Tensor) -> Tensor:
+        if not (self.training or torch.is_grad_enabled() or torch.jit.is_tracing()):
+            y = self._evaluate(x)
+            if y is not None:
+                return y
         binary = self.binary_input(x)
         if self.recording and self.training:
             self.last_pair = x, binary

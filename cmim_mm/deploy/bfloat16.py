@@ -24,7 +24,8 @@ def to_bfloat16(model: nn.Module) -> nn.Module:
     """
     for module in model.modules():
         if isinstance(module, (DenseConv2d, nn.PReLU)):
-            module.to(torch.bfloat16)
+            for parameter in module.parameters():
+                parameter.data = parameter.bfloat16()
         elif isinstance(module, PackedConv2d):
             module.y_dtype = torch.bfloat16
         elif module._parameters and not isinstance(module, _MIXED):

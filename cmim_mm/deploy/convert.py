@@ -1,4 +1,5 @@
 """Turns a network into its packed form."""
+from functools import partial
 from typing import Callable
 
 from mmcv.cnn import ConvModule
@@ -19,7 +20,7 @@ from .packed_conv import PackedConv2d
 from .sign_conv import SignConv2d
 
 
-def convert(model: nn.Module) -> nn.Module:
+def convert(model: nn.Module, folded: bool = False) -> nn.Module:
     """Every binary convolution in packed form, joined with what follows it; norms folded where that is exact.
 
     What comes out depends on the model's structure alone, names of layers stay: the state of one converted
@@ -27,6 +28,7 @@ def convert(model: nn.Module) -> nn.Module:
 
     Args:
         model: Any network; it is changed in place, and left in eval mode.
+        folded: In the form of the first files (:func:`~cmim_mm.deploy.fuse.fuse`).
 
     Returns:
         The model; a new one where it is a backbone itself.
@@ -35,10 +37,10 @@ def convert(model: nn.Module) -> nn.Module:
         CheckpointError: A layer cannot be packed; names it, and says why.
     """
     model.eval().requires_grad_(False)
-    model = _replaced(model, Backbone, _fused)
+    model = _replaced(model, Backbone, partial(_fused, folded=folded))
     for name, module in model.named_modules():
         if isinstance(module, ConvModule):
-            _fold(module, name)
+            _fold(module, name, folded)
     model = _replaced(model, BinaryConv2d, _packed)
     model = _replaced(model, ResizedSum, lambda resized, name: bilinear(resized))
     for module in model.modules():
@@ -65,29 +67,29 @@ def _replaced(model: nn.Module, kind: type, make: Callable[[nn.Module, str], nn.
     return model
 
 
-def _fused(backbone: Backbone, name: str) -> nn.Module:
+def _fused(backbone: Backbone, name: str, folded: bool) -> nn.Module:
     try:
-        return fuse(backbone)
+        return fuse(backbone, folded)
     except fx.proxy.TraceError:  # a subclass whose forward follows its data: layer by layer
         return backbone
     except ValueError as error:
         raise CheckpointError(f'{name or type(backbone).__name__} cannot be packed: {error}') from error
 
 
-def _packed(conv: BinaryConv2d, name: str) -> PackedConv2d:
+def _packed(conv: BinaryConv2d, name: str, folded: bool = False) -> PackedConv2d:
     try:
-        return PackedConv2d(conv)
+        return PackedConv2d(conv, folded)
     except ValueError as error:
         raise CheckpointError(f'{name or type(conv).__name__} cannot be packed: {error}') from error
 
 
-def _fold(module: ConvModule, name: str) -> None:
+def _fold(module: ConvModule, name: str, folded: bool) -> None:
     """Takes the norm, and behind a binary convolution the nonlinearity, into the convolution."""
     if module.order != ('conv', 'norm', 'act') or module.with_spectral_norm:
         return
     norm = module.norm if module.with_norm else None
     if isinstance(module.conv, BinaryConv2d):
-        module.conv = _packed(module.conv, f'{name}.conv')
+        module.conv = _packed(module.conv, f'{name}.conv', folded)
         if norm is not None and not module.conv.fold_norm(norm):
             return
         act = as_nonlinear(module.activate, module.out_channels) if module.with_activation else None

@@ -37,17 +37,21 @@ class _Tracer(fx.Tracer):
 
 class _Chain(NamedTuple):
     """A binary convolution and what follows it: nodes that read nothing but each other and a shortcut."""
+    conv: fx.Node
     nodes: list[fx.Node]
     norm: Optional[nn.Module]
     shortcut: Optional[fx.Node]
+    shortcut_norm: Optional[nn.Module]
     act: Optional[nn.Module]
 
 
-def fuse(network: nn.Module) -> fx.GraphModule:
+def fuse(network: nn.Module, folded: bool = False) -> fx.GraphModule:
     """A network of binary convolutions in packed form; its layers keep their names.
 
     Args:
         network: In eval mode; its own layers are replaced, so it is of no use afterwards.
+        folded: Whether norms are multiplied into the convolutions before them, as in the first files; then
+            rounding turns a sign at its threshold.
 
     Raises:
         ValueError: A layer is not 1-bit.
@@ -58,12 +62,14 @@ def fuse(network: nn.Module) -> fx.GraphModule:
     graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ('placeholder', 'output'))
     modules = dict(network.named_modules())
     _remove_identities(graph, modules)
-    _fold_float_norms(graph, network, modules)
-    _join_stems(graph, network, modules)
+    if folded:
+        _fold_float_norms(graph, network, modules)
+    _join_stems(graph, network, modules, norms=not folded)
     readers = {node: SignConv2d(modules[node.target]) for node in graph.nodes
                if _is(node, modules, BinaryConv2d)}
     for node in readers:
-        _put(network, modules, node.target, _join(_chain(node, modules), graph, modules, readers))
+        chain = _chain(node, modules, readers)
+        _put(network, modules, node.target, _join(chain, graph, modules, readers, folded))
     graph.lint()
     return fx.GraphModule(network, graph, type(network).__name__).eval()
 
@@ -90,20 +96,32 @@ def _fold_float_norms(graph: fx.Graph, network: nn.Module, modules: dict[str, nn
             graph.erase_node(norm)
 
 
-def _join_stems(graph: fx.Graph, network: nn.Module, modules: dict[str, nn.Module]) -> None:
-    """A first convolution takes in the pool behind it, also past an activation that never falls."""
+def _join_stems(graph: fx.Graph, network: nn.Module, modules: dict[str, nn.Module], norms: bool) -> None:
+    """A first convolution takes in its norm and the pool behind, also past an activation that never falls.
+
+    Args:
+        norms: Whether it takes in the norm, which stands before or behind the pool.
+    """
     for node in list(graph.nodes):
-        pool = _only_user(node)
-        if node.op != 'call_module' or pool is None or pool.op != 'call_module':
+        conv = modules[node.target] if _is(node, modules, nn.Conv2d) else None
+        if conv is None or _calls(graph, node) > 1:
             continue
-        act = pool if isinstance(modules[pool.target], _RISING) else None
-        pool = pool if act is None else _only_user(act)
-        if pool is None or pool.op != 'call_module' or _calls(graph, node) > 1 \
-                or not is_stem(modules[node.target], modules[pool.target]):
+        takes_norm = norms and conv.bias is None
+        norm, pool = None, _next_layer(node)
+        if pool is not None and takes_norm and _norm_of(pool, modules) is not None:
+            norm, pool = pool, _next_layer(pool)
+        if pool is not None and isinstance(modules[pool.target], _RISING):
+            pool = _next_layer(pool)
+        if pool is None or not is_stem(conv, modules[pool.target]):
             continue
-        _put(network, modules, node.target, StemConv2d(modules[node.target], modules[pool.target]))
-        pool.replace_all_uses_with(node if act is None else act)
-        graph.erase_node(pool)
+        behind = _next_layer(pool) if takes_norm and norm is None and pool.args[0] is node else None
+        pool_first = behind is not None and _norm_of(behind, modules) is not None
+        norm = behind if pool_first else norm
+        stem = StemConv2d(conv, norm and modules[norm.target], modules[pool.target], pool_first)
+        _put(network, modules, node.target, stem)
+        for gone in filter(None, (pool, norm)):
+            gone.replace_all_uses_with(gone.args[0])
+            graph.erase_node(gone)
 
 
 def _calls(graph: fx.Graph, node: fx.Node) -> int:
@@ -119,33 +137,48 @@ def _only_user(node: fx.Node) -> Optional[fx.Node]:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
-def _chain(conv: fx.Node, modules: dict[str, nn.Module]) -> _Chain:
-    nodes, norm, shortcut, act = [conv], None, None, None
+def _next_layer(node: fx.Node) -> Optional[fx.Node]:
+    """The one module that reads what a module gives."""
+    user = _only_user(node) if node.op == 'call_module' else None
+    return user if user is not None and user.op == 'call_module' else None
+
+
+def _norm_of(node: fx.Node, modules: dict[str, nn.Module]) -> Optional[nn.Module]:
+    module = modules[node.target] if node.op == 'call_module' else None
+    return module if module is not None and norm_affine(module) is not None else None
+
+
+def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, SignConv2d]) -> _Chain:
+    nodes, norm, shortcut, shortcut_norm, act = [conv], None, None, None, None
     user = _only_user(conv)
-    if user is not None and user.op == 'call_module' and norm_affine(modules[user.target]) is not None:
+    if user is not None and _norm_of(user, modules) is not None:
         nodes.append(user)
         norm = modules[user.target]
     user = _only_user(nodes[-1])
     if user is not None and user.target in (operator.add, torch.add) and len(user.all_input_nodes) == 2:
         shortcut = next(node for node in user.all_input_nodes if node is not nodes[-1])
         nodes.append(user)
+        if _norm_of(shortcut, modules) is not None and len(shortcut.users) == 1 \
+                and shortcut.args[0] not in readers:
+            nodes.insert(0, shortcut)
+            shortcut_norm, shortcut = modules[shortcut.target], shortcut.args[0]
     user = _only_user(nodes[-1])
     if user is not None and user.op == 'call_module' \
             and as_nonlinear(modules[user.target], modules[conv.target].out_channels) is not None:
         nodes.append(user)
         act = modules[user.target]
-    return _Chain(nodes, norm, shortcut, act)
+    return _Chain(conv, nodes, norm, shortcut, shortcut_norm, act)
 
 
 def _join(chain: _Chain, graph: fx.Graph, modules: dict[str, nn.Module],
-          readers: dict[fx.Node, SignConv2d]) -> SignConv2d:
+          readers: dict[fx.Node, SignConv2d], folded: bool) -> SignConv2d:
     """Puts one node in the place of a chain, and hands its bits to the convolutions that can read them."""
-    node, tail = chain.nodes[0], chain.nodes[-1]
+    node, tail = chain.conv, chain.nodes[-1]
     conv = modules[node.target]
     takers = [user for user in tail.users if user in readers and readers[user].takes_bits]
     takers = [user for user in takers if _same_bits(readers[user], readers[takers[0]])]
     reader = readers[takers[0]] if takers else None
-    module = PackedConv2d(conv)
+    module = PackedConv2d(conv, folded)
     module.writes_map = len(takers) < len(tail.users)
     with graph.inserting_before(tail.next):
         if takers and not module.writes_map and chain.shortcut is None and module.is_monotone \
@@ -156,6 +189,8 @@ def _join(chain: _Chain, graph: fx.Graph, modules: dict[str, nn.Module],
         else:
             if chain.norm is not None:
                 module.fold_norm(chain.norm)
+            if chain.shortcut_norm is not None:
+                module.fold_shortcut_norm(chain.shortcut_norm)
             if chain.act is not None:
                 module.fold_nonlinear(as_nonlinear(chain.act, conv.out_channels))
             threshold = graph.get_attr(f'{takers[0].target}.threshold') if takers else None

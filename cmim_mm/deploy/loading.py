@@ -1,10 +1,11 @@
 """Packed models from their files."""
+import copy
 from pathlib import Path
 from typing import Any, Union
 
 import torch
 from mmengine.config import Config
-from torch import nn
+from torch import Tensor, nn
 
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.models.necks import ContrastiveMINeck
@@ -15,6 +16,9 @@ from .convert import convert, prepare
 from .format import Packed, read
 from .labels import labels_alone
 from .packing import build, packed_state
+
+#: Buffers of norms and shifts that are not multiplied into others.
+_APART = {'affine', 'gain', 'shift_in', 'shortcut_affine'}
 
 
 def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu',
@@ -66,14 +70,8 @@ def fill(model: nn.Module, packed: Packed, name: str) -> nn.Module:
     while isinstance(getattr(model, 'module', None), nn.Module):
         model = model.module
     place = next((tensor.device for tensor in model.state_dict().values()), torch.device('cpu'))
-    model = convert(model.to('cpu'))
-    idle = ('auxiliary_head.', *(('neck.', ) if _idle_neck(model) else ()))
-    wanted = {key: value for key, value in packed_state(model).items() if not key.startswith(idle)}
-    tensors = {key: _as(value, wanted.get(key)) for key, value in packed.tensors.items()}
-    problems = lacking(wanted, tensors)
-    left = sorted(tensors.keys() - wanted.keys())
-    if left:
-        problems.append(f'{len(left)} left over: {", ".join(left[:6])}')
+    model = convert(model.to('cpu'), folded=_is_folded(model, packed))
+    tensors, problems = _fitted(model, packed)
     if problems:
         raise CheckpointError(f'{name} does not fit the {type(model).__name__} of the config: '
                               f'{"; ".join(problems)}. Leave the config out: the file brings its own')
@@ -81,10 +79,29 @@ def fill(model: nn.Module, packed: Packed, name: str) -> nn.Module:
     return prepare(model).to(place)
 
 
+def _is_folded(model: nn.Module, packed: Packed) -> bool:
+    """Whether the file has the form of the first ones, which hold no number of a norm by itself."""
+    if _APART & {key.rpartition('.')[2] for key in packed.tensors}:
+        return False
+    return bool(_fitted(convert(copy.deepcopy(model)), packed)[1])
+
+
+def _fitted(model: nn.Module, packed: Packed) -> tuple[dict[str, Tensor], list[str]]:
+    """The file's tensors for a converted model, and why they do not fit."""
+    idle = ('auxiliary_head.', *(('neck.', ) if _idle_neck(model) else ()))
+    wanted = {key: value for key, value in packed_state(model).items() if not key.startswith(idle)}
+    tensors = {key: _as(value, wanted.get(key)) for key, value in packed.tensors.items()}
+    problems = lacking(wanted, tensors)
+    left = sorted(tensors.keys() - wanted.keys())
+    if left:
+        problems.append(f'{len(left)} left over: {", ".join(left[:6])}')
+    return tensors, problems
+
+
 def _idle_neck(model: nn.Module) -> bool:
     neck: Any = getattr(model, 'neck', None)
     return isinstance(neck, ContrastiveMINeck) and neck.inner is None
 
 
-def _as(value: torch.Tensor, like: Any) -> torch.Tensor:
+def _as(value: Tensor, like: Any) -> Tensor:
     return value.to(like.dtype) if like is not None and value.dtype == torch.float16 else value

@@ -1,7 +1,9 @@
 """What may follow a convolution in one pass: batch norms and nonlinearities as numbers a channel."""
 from typing import NamedTuple, Optional, Union
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cmim_mm.models.backbones.blocks import Maxout, RPReLU
@@ -53,6 +55,26 @@ def norm_affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
         gain = gain * norm.weight.detach().double()
     shift = -norm.running_mean.detach().double() * gain
     return gain, shift if norm.bias is None else shift + norm.bias.detach().double()
+
+
+def norm_as_computed(norm: nn.Module) -> Optional[Tensor]:
+    """(2, O) float32, the gain and shift of such a norm as torch computes them, to the last bit.
+
+    ``norm(x)`` on a CPU is gain x + shift, rounded once.
+    """
+    if norm_affine(norm) is None:
+        return None
+    var, weight, bias = (None if part is None else part.detach().float()
+                         for part in (norm.running_var, norm.weight, norm.bias))
+    mean = norm.running_mean.detach().float()
+    zero = torch.zeros_like(mean)
+    return torch.cat([_evaluate(zero + 1, zero, var, weight, None, norm.eps),
+                      _evaluate(zero, mean, var, weight, bias, norm.eps)])
+
+
+def _evaluate(x: Tensor, mean: Tensor, var: Tensor, weight: Optional[Tensor], bias: Optional[Tensor],
+              eps: float) -> Tensor:
+    return F.batch_norm(x.view(1, -1, 1, 1), mean, var, weight, bias, eps=eps).view(1, -1)
 
 
 def _vector(parameter: Tensor, channels: int) -> Tensor:

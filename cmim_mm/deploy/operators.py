@@ -22,9 +22,11 @@ SCHEMAS = dict(
                         'Tensor? window=None, Tensor? border=None, Tensor? shortcut=None, '
                         'Tensor? nonlinearity=None, float? low=None, float? high=None, '
                         'ScalarType? y_dtype=None, Tensor? next_threshold=None, int next_groups=1, '
-                        'Tensor? prepared=None) -> (Tensor, Tensor)',
+                        'Tensor? prepared=None, Tensor? gain=None, Tensor? shortcut_affine=None) '
+                        '-> (Tensor, Tensor)',
     stem_conv2d='(Tensor x, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, '
-                'int[2] pool=1, int[2] pool_stride=1, int[2] pool_padding=0) -> Tensor',
+                'int[2] pool=1, int[2] pool_stride=1, int[2] pool_padding=0, Tensor? affine=None, '
+                'bool pool_first=False) -> Tensor',
     bilinear_labels='(Tensor logits, SymInt[2] size, bool align_corners=False) -> Tensor',
     bilinear_sum='(Tensor[] maps, SymInt[2]? size=None, Tensor? bias=None, bool relu=False, '
                  'bool align_corners=False) -> Tensor')
@@ -71,18 +73,21 @@ def _check_binary_conv2d_threshold(bits, weight, threshold, flip, in_channels, s
 def _check_binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=(1, 1), padding=(0, 0),
                                dilation=(1, 1), groups=1, window=None, border=None, shortcut=None,
                                nonlinearity=None, low=None, high=None, y_dtype=None, next_threshold=None,
-                               next_groups=1, prepared=None):
+                               next_groups=1, prepared=None, gain=None, shortcut_affine=None):
     g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups, prepared)
     channels = (g.out_channels,)
     shapes = dict(scale=channels, offset=channels, window=channels, next_threshold=channels,
-                  border=(g.kernel[0] * g.kernel[1], *channels), nonlinearity=(4, *channels))
+                  border=(g.kernel[0] * g.kernel[1], *channels), nonlinearity=(4, *channels), gain=channels,
+                  shortcut_affine=(2, *channels))
     given = dict(scale=scale, offset=offset, window=window, border=border, nonlinearity=nonlinearity,
-                 next_threshold=next_threshold)
+                 next_threshold=next_threshold, gain=gain, shortcut_affine=shortcut_affine)
     for name, tensor in given.items():
         if tensor is not None:
             check_tensor(name, tensor, shapes[name], torch.float32)
     if shortcut is not None:
         check_tensor('shortcut', shortcut, (g.batch, *channels, *g.out_size), *FLOATS)
+    torch._check(shortcut is not None or shortcut_affine is None, lambda: (
+        'shortcut_affine is given, but no shortcut'))
     torch._check(y_dtype in (None, *FLOATS), lambda: (
         f'y_dtype={y_dtype}: expected torch.float32, torch.bfloat16 or None'))
     torch._check(y_dtype is not None or next_threshold is not None, lambda: (
@@ -95,11 +100,16 @@ def _check_binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=
 
 
 def _check_stem_conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), pool=(1, 1), pool_stride=(1, 1),
-                       pool_padding=(0, 0)):
+                       pool_padding=(0, 0), affine=None, pool_first=False):
     check_tensor('x', x, (None,) * 4, *FLOATS)
     check_tensor('weight', weight, (None, x.shape[1], None, None), *FLOATS)
     if bias is not None:
         check_tensor('bias', bias, weight.shape[:1], weight.dtype)
+    if affine is not None:
+        check_tensor('affine', affine, (2, weight.shape[0]), torch.float32)
+    torch._check(bias is None or affine is None, lambda: (
+        'both bias and affine are given: expected one of them'))
+    torch._check(affine is not None or not pool_first, lambda: 'pool_first is given, but no affine')
     pool, pool_padding = check_pair('pool', pool, 1), check_pair('pool_padding', pool_padding, 0)
     torch._check(all(2 * p <= k for p, k in zip(pool_padding, pool)), lambda: (
         f'pool_padding={list(pool_padding)}: expected at most half of pool={list(pool)}'))

@@ -6,7 +6,7 @@ int64, (O, kh, kw, W64), in the same order (:func:`cmim_mm.deploy.torch_path.pac
 
 The sum S of an output is taken over the taps that lie inside the image: zero padding adds nothing. All
 kernels give the same integers; their float32 arithmetic is done in the order of the formulas, each step
-rounded by itself, so they give the same floats too. No gradients.
+rounded by itself (gain v + offset once, as torch does), so they give the same floats too. No gradients.
 
 On a CPU the kernels are compiled at the first call (:mod:`cmim_mm.deploy.kernel`); without a compiler, and on
 other devices, :mod:`cmim_mm.deploy.torch_path` computes the same.
@@ -107,30 +107,33 @@ def binary_conv2d_fused(bits: Tensor, weight: Tensor, scale: Tensor, offset: Ten
                         shortcut: Optional[Tensor] = None, nonlinearity: Optional[Tensor] = None,
                         low: Optional[float] = None, high: Optional[float] = None,
                         y_dtype: Optional[torch.dtype] = None, next_threshold: Optional[Tensor] = None,
-                        next_groups: int = 1, prepared: Optional[Tensor] = None) -> tuple[Tensor, Tensor]:
+                        next_groups: int = 1, prepared: Optional[Tensor] = None,
+                        gain: Optional[Tensor] = None,
+                        shortcut_affine: Optional[Tensor] = None) -> tuple[Tensor, Tensor]:
     """A convolution and all that follows it up to the next one, in one pass over the output.
 
     For each output, in float32, with T = sum of b over the taps of the group that lie inside::
 
-        v = scale_o S                      convolution, norm and the methods' scales
-        v = v + window_o T                 where filters have an offset beta_o: norm scale * beta_o * a
-        v = v + offset_o
+        v = scale_o S                      convolution and the methods' scales
+        v = v + window_o T                 where filters have an offset beta_o: beta_o * a
+        v = gain_o v + offset_o            the norm
         v = v - border_ko                  for each tap k outside the image, in order: its share
-        v = v + shortcut
+        v = v + shortcut                   normed: shortcut_gain_o shortcut + shortcut_offset_o
         t = v + shift_in_o                 nonlinearity = (shift_in, positive, negative, shift_out)
         v = t (positive_o if t > 0 else negative_o) + shift_out_o
         v = min(max(v, low), high)         NaN stays NaN
         y = v, rounded to y_dtype          bit = v >= next_threshold_o
 
-    Each line but the first and the third is left out where its argument is None. An activation a b + c with
-    c != 0 adds c (alpha_o sum of s + beta_o n) over the n inputs inside: that of the whole filter goes into
-    offset, each tap's share of it into border.
+    Each line but the first is left out where its argument is None; without gain the third is v + offset_o. An
+    activation a b + c with c != 0 adds c (alpha_o sum of s + beta_o n) over the n inputs inside: that of the
+    whole filter goes into offset, each tap's share of it into border.
 
     Args:
-        scale, offset: (O,) float32.
+        scale, offset, gain: (O,) float32.
         window: (O,) float32.
         border: (kh kw, O) float32.
         shortcut: (N, O, H', W'), float32 or bfloat16; fastest in channels_last memory.
+        shortcut_affine: (2, O) float32, (shortcut_gain, shortcut_offset).
         nonlinearity: (4, O) float32.
         low, high: Bounds of the result, as Hardtanh's.
         y_dtype: float32, bfloat16 or None: no float map is written.
@@ -147,24 +150,28 @@ def binary_conv2d_fused(bits: Tensor, weight: Tensor, scale: Tensor, offset: Ten
     """
     return torch.ops.cmim_mm.binary_conv2d_fused(
         bits, weight, scale, offset, in_channels, stride, padding, dilation, groups, window, border, shortcut,
-        nonlinearity, low, high, y_dtype, next_threshold, next_groups, prepared)
+        nonlinearity, low, high, y_dtype, next_threshold, next_groups, prepared, gain, shortcut_affine)
 
 
 def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride: Size2d = 1,
-                padding: Size2d = 0, pool: Size2d = 1, pool_stride: Size2d = 1,
-                pool_padding: Size2d = 0) -> Tensor:
-    """A full-precision convolution of few channels and a maximum over windows behind it, in one pass.
+                padding: Size2d = 0, pool: Size2d = 1, pool_stride: Size2d = 1, pool_padding: Size2d = 0,
+                affine: Optional[Tensor] = None, pool_first: bool = False) -> Tensor:
+    """A full-precision convolution of few channels, a norm and a maximum over windows behind, in one pass.
 
-        y[n, o] = max over the window, inside the map, of (bias_o + sum over channels and taps of w_o x)
+        y[n, o] = max over the window, inside the map, of gain_o sum(w_o x over taps, channels) + shift_o
 
-    The kernels sum in float32, in different orders and with fused multiplications: they agree to rounding.
+    In float32, row by row of the filter, in a row tap by tap, of a tap channel by channel; with AVX-512 and
+    AVX2 each product is rounded once with its sum. So does oneDNN, to the same result; other kernels agree to
+    rounding.
 
     Args:
         x: (N, C, H, W), float32 or bfloat16, in any memory order. Made for C of 1 to 4.
         weight: (O, C, kh, kw); with bfloat16 weights x is rounded to bfloat16.
-        bias: (O,) of the weight's dtype.
+        bias: (O,) of the weight's dtype: shift, where gain is 1.
         stride, padding: Of the convolution; zero padding.
         pool, pool_stride, pool_padding: As ``nn.MaxPool2d``'s; padding is left out of the maximum.
+        affine: (2, O) float32, (gain, shift), in place of a bias.
+        pool_first: Whether gain and shift are those of a norm behind the maximum.
 
     Returns:
         (N, O, H', W') of the weight's dtype, in channels_last memory.
@@ -172,7 +179,8 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
     Raises:
         RuntimeError: A dtype, a shape or a size does not fit.
     """
-    return torch.ops.cmim_mm.stem_conv2d(x, weight, bias, stride, padding, pool, pool_stride, pool_padding)
+    return torch.ops.cmim_mm.stem_conv2d(x, weight, bias, stride, padding, pool, pool_stride,
+                                         pool_padding, affine, pool_first)
 
 
 def bilinear_labels(logits: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:

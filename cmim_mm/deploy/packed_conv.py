@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from cmim_mm.binarize import BinaryConv2d
 
 from . import ops
-from .nonlinear import Nonlinear, norm_affine
+from .nonlinear import Nonlinear, norm_affine, norm_as_computed
 from .sign_conv import SignConv2d, vector
 
 
 class PackedConv2d(SignConv2d):
-    """v = scale_o S + window_o T + offset_o + c's share at the taps inside; y = nonlinear(v + shortcut).
+    """v = gain_o (scale_o S + window_o T) + offset_o + c's share; y = nonlinear(v + shortcut).
 
     S and T are the sums of s b and of b over the taps inside the image. With the binarizer's weight
     alpha_o s + beta_o, activation a b + c, output scale gamma_o and bias::
@@ -21,26 +21,32 @@ class PackedConv2d(SignConv2d):
         scale = gamma alpha a,  window = gamma beta a,  level = c / a,  offset = gamma bias
         c's share of a tap = level (scale * sum of s over its channels + window * their number)
 
-    ``fold_norm`` takes a batch norm behind it into these numbers, ``fold_nonlinear`` a nonlinearity.
+    ``fold_norm`` takes in a batch norm behind it, ``fold_shortcut_norm`` the last norm of the shortcut,
+    ``fold_nonlinear`` a nonlinearity. Where no offset (beta, c, bias) is, every step is rounded as in the
+    trained modules. Elsewhere the norm is multiplied into the numbers above, in float64.
 
     Attributes:
         scale, offset: (O,) float32.
         window: (O,); None for methods whose filters have no beta.
         level: (1,); None for methods whose activations have no c.
-        positive, negative, shift: (O,), of the nonlinearity; None where it has none a channel.
+        gain: (O,), of the norm; None where there is none, or it is in scale and window.
+        shortcut_affine: (2, O), gain and offset of the shortcut's norm, or None.
+        shift_in, positive, negative, shift: (O,), of the nonlinearity; None where it has none a channel.
         writes_map: Whether a call returns y.
         y_dtype: Of y.
         next_groups: Groups of the convolution for which a call packs bits.
 
     Args:
         conv: The trained layer, in eval mode.
+        folded: Whether norms and ``shift_in`` are always in scale, window and offset, as in the first files.
 
     Raises:
         ValueError: Its weights are not 1-bit.
     """
 
-    def __init__(self, conv: BinaryConv2d) -> None:
+    def __init__(self, conv: BinaryConv2d, folded: bool = False) -> None:
         super().__init__(conv)
+        self.folded, self.has_bias = folded, conv.bias is not None
         self.low: Optional[float] = None
         self.high: Optional[float] = None
         self.writes_map, self.y_dtype, self.next_groups = True, torch.float32, 1
@@ -50,12 +56,12 @@ class PackedConv2d(SignConv2d):
             a, gamma = vector(form.scale), conv.binarizer.output_scale()
             gamma = torch.ones(1) if gamma is None else gamma.flatten()
             bias = torch.zeros(self.out_channels) if conv.bias is None else gamma * conv.bias
-            self._add('scale', (gamma * vector(weight.scale) * a).expand(self.out_channels))
+            self._add('scale', conv.sum_scale(weight, form).expand(self.out_channels))
             self._add('offset', bias)
             self._add('window', None if _is_zero(weight.offset) else gamma * vector(weight.offset) * a)
             self._add('level', None if _is_zero(form.offset) else vector(form.offset) / a,
                       isinstance(form.offset, Tensor))
-        for name in ('positive', 'negative', 'shift'):
+        for name in ('gain', 'shortcut_affine', 'shift_in', 'positive', 'negative', 'shift'):
             self._add(name, None)
 
     @property
@@ -64,10 +70,15 @@ class PackedConv2d(SignConv2d):
         return self.window is None and self.level is None
 
     def fold_norm(self, norm: nn.Module) -> bool:
-        """Takes in a batch norm behind the convolution (in float64); False where it is none."""
+        """Takes in a batch norm behind the convolution; False where it is none."""
         affine = norm_affine(norm)
         if affine is None:
             return False
+        if self.is_monotone and not self.has_bias and not self.folded:
+            gain, shift = norm_as_computed(norm)
+            self._add('gain', gain)
+            self.offset.copy_(shift)
+            return True
         gain, shift = affine
         self.offset.copy_(self.offset * gain + shift)
         for part in (self.scale, self.window):
@@ -75,12 +86,18 @@ class PackedConv2d(SignConv2d):
                 part.copy_(part * gain)
         return True
 
+    def fold_shortcut_norm(self, norm: nn.Module) -> None:
+        """Takes in a batch norm at the shortcut's end."""
+        self._add('shortcut_affine', norm_as_computed(norm))
+
     def fold_nonlinear(self, form: Nonlinear) -> None:
         """Takes in a nonlinearity behind the convolution, its norm and its shortcut."""
-        self.offset.add_(form.shift_in)
         self.low, self.high = form.low, form.high
-        for name, value, neutral in (('positive', form.positive, 1.0), ('negative', form.negative, 1.0),
-                                     ('shift', form.shift_out, 0.0)):
+        if self.folded:
+            self.offset.add_(form.shift_in)
+            form = form._replace(shift_in=0.0)
+        for name, value, neutral in (('shift_in', form.shift_in, 0.0), ('positive', form.positive, 1.0),
+                                     ('negative', form.negative, 1.0), ('shift', form.shift_out, 0.0)):
             if isinstance(value, Tensor) or value != neutral:
                 self._add(name, torch.as_tensor(value).expand(self.out_channels), isinstance(value, Tensor))
 
@@ -95,11 +112,11 @@ class PackedConv2d(SignConv2d):
                 share = share + self.window * self.shape[1]
             border = self.level * share
             offset = offset + border.sum(0)
-        parts = dict(positive=1.0, negative=1.0, shift=0.0)
+        parts = dict(shift_in=0.0, positive=1.0, negative=1.0, shift=0.0)
         if any(getattr(self, name) is not None for name in parts):
-            rows = [torch.full_like(offset, neutral) if getattr(self, name) is None else getattr(self, name)
-                    for name, neutral in parts.items()]
-            nonlinearity = torch.stack([torch.zeros_like(offset), *rows])
+            nonlinearity = torch.stack([
+                torch.full_like(offset, neutral) if getattr(self, name) is None else getattr(self, name)
+                for name, neutral in parts.items()])
         for name, tensor in dict(_offset=offset, _border=border, _nonlinearity=nonlinearity).items():
             self.register_buffer(name, tensor, persistent=False)
         return self
@@ -123,7 +140,7 @@ class PackedConv2d(SignConv2d):
         y, bits = ops.binary_conv2d_fused(
             self.pack(x), self._weight, self.scale, self._offset, *self.geometry(), self.window, self._border,
             shortcut, self._nonlinearity, self.low, self.high, self.y_dtype if self.writes_map else None,
-            next_threshold, self.next_groups, self._prepared)
+            next_threshold, self.next_groups, self._prepared, self.gain, self.shortcut_affine)
         if rows or columns:
             y = y[..., rows:, columns:] if self.writes_map else y
             bits = bits if next_threshold is None else bits[:, rows:, columns:].contiguous()

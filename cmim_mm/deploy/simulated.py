@@ -74,9 +74,11 @@ class SimulatedPacked(SimulatedConv2d):
     def __init__(self, layer: PackedConv2d) -> None:
         super().__init__(layer)
         self.low, self.high, self.writes_map = layer.low, layer.high, layer.writes_map
-        for name in ('scale', 'window', 'positive', 'negative', 'shift'):
+        for name in ('scale', 'window', 'gain', 'shift_in', 'positive', 'negative', 'shift'):
             self.add(name, getattr(layer, name))
         self.add('offset', layer._offset)
+        shortcut = layer.shortcut_affine
+        self.add('shortcut_affine', None if shortcut is None else shortcut.view(2, 1, -1, 1, 1))
         if self.window is not None:  # T is the sum of one more filter of each group
             signs = self.signs.unflatten(0, (self.groups, -1))
             self.signs = torch.cat([signs, torch.ones_like(signs[:, :1])], 1).flatten(0, 1)
@@ -89,16 +91,19 @@ class SimulatedPacked(SimulatedConv2d):
         b = self.activation(x)
         s = self.sums(b, self.signs)
         if self.window is None:
-            v = s * self.scale + self.offset
+            v = s * self.scale
         else:
             s = s.unflatten(1, (self.groups, -1))
             s, total = s[:, :, :-1].flatten(1, 2), s[:, :, -1]
             if self.groups > 1:
                 total = total.repeat_interleave(s.shape[1] // self.groups, 1)
-            v = s * self.scale + self.window * total + self.offset
+            v = s * self.scale + self.window * total
+        v = (v if self.gain is None else self.gain * v) + self.offset
         if self.border is not None:
             v = v - self._share_outside(b)
         if shortcut is not None:
+            if self.shortcut_affine is not None:
+                shortcut = self.shortcut_affine[0] * shortcut + self.shortcut_affine[1]
             v = v + shortcut
         v = self._nonlinear(v)
         if next_threshold is None:
@@ -113,6 +118,8 @@ class SimulatedPacked(SimulatedConv2d):
         return share[..., self.crop[0]:, self.crop[1]:]
 
     def _nonlinear(self, v: Tensor) -> Tensor:
+        if self.shift_in is not None:
+            v = v + self.shift_in
         if self.positive is not None:
             v = v * torch.where(v > 0, self.positive, 1.0 if self.negative is None else self.negative)
         elif self.negative is not None:

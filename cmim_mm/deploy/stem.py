@@ -1,4 +1,6 @@
-"""A network's first convolution together with the max pooling behind it."""
+"""A network's first convolution together with the norm and the max pooling behind it."""
+from typing import Optional
+
 import torch
 from mmengine.utils import to_2tuple
 from torch import Tensor, nn
@@ -6,6 +8,7 @@ from torch.nn import functional as F
 
 from . import ops
 from .dense import DenseConv2d
+from .nonlinear import norm_as_computed
 from .operators import FLOATS
 
 #: With more input channels oneDNN's formats are as fast.
@@ -13,22 +16,40 @@ MOST_CHANNELS = 4
 
 
 class StemConv2d(DenseConv2d):
-    """maxpool(conv(x)) without the map between, which is the largest of the network.
+    """maxpool(norm(conv(x))), or norm(maxpool(conv(x))), without the map between, the largest of the network.
+
+    Attributes:
+        affine: (2, O) float32, the norm's gain and shift; None without a norm.
 
     Args:
         conv: As :func:`is_stem` accepts it; its parameters are taken over.
-        pool: Likewise.
+        norm: A batch norm, of a convolution without bias.
+        pool: As :func:`is_stem` accepts it.
+        pool_first: Whether the norm stands behind the pool.
     """
 
-    def __init__(self, conv: nn.Conv2d, pool: nn.MaxPool2d) -> None:
+    def __init__(self, conv: nn.Conv2d, norm: Optional[nn.Module], pool: nn.MaxPool2d,
+                 pool_first: bool = False) -> None:
         super().__init__(conv)
+        self.pool_first = pool_first
+        self.register_buffer('affine', None if norm is None else norm_as_computed(norm))
         self.pool = [tuple(to_2tuple(size)) for size in (pool.kernel_size, pool.stride, pool.padding)]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, O, H', W') in channels_last memory."""
         if torch.compiler.is_compiling() or not x.is_cpu or not {x.dtype, self.weight.dtype} <= {*FLOATS}:
-            return F.max_pool2d(self.convolve(x, self.weight, self.bias), *self.pool)
-        return ops.stem_conv2d(x, self.weight, self.bias, self.stride, self.padding, *self.pool)
+            y = self.convolve(x, self.weight, self.bias)
+            if self.pool_first:
+                return self._norm(F.max_pool2d(y, *self.pool))
+            return F.max_pool2d(self._norm(y), *self.pool)
+        return ops.stem_conv2d(x, self.weight, self.bias, self.stride, self.padding, *self.pool, self.affine,
+                               self.pool_first)
+
+    def _norm(self, y: Tensor) -> Tensor:
+        if self.affine is None:
+            return y
+        gain, shift = self.affine.view(2, -1, 1, 1)
+        return (gain * y + shift).to(y.dtype)
 
 
 def is_stem(conv: nn.Module, pool: nn.Module) -> bool:

@@ -79,19 +79,21 @@ def binary_conv2d_threshold(bits, weight, threshold, flip, in_channels, stride=(
 def binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=(1, 1), padding=(0, 0),
                         dilation=(1, 1), groups=1, window=None, border=None, shortcut=None,
                         nonlinearity=None, low=None, high=None, y_dtype=None, next_threshold=None,
-                        next_groups=1, prepared=None) -> tuple[Tensor, Tensor]:
+                        next_groups=1, prepared=None, gain=None,
+                        shortcut_affine=None) -> tuple[Tensor, Tensor]:
     g = conv_geometry(bits, weight, in_channels, stride, padding, dilation, groups)
     v = _accumulate(bits, weight, g).permute(0, 2, 3, 1) * scale
     if window is not None:
         filters = torch.ones(groups, g.group_channels, *g.kernel, device=bits.device)
         total = _integer_conv(_signs(bits, g), filters, g).permute(0, 2, 3, 1)
         v += window * total.repeat_interleave(g.out_channels // groups, -1)
-    v += offset
+    v = v + offset if gain is None else _affine(v, gain, offset)
     if border is not None:
         for tap, inside in zip(border, _taps_inside(g, bits.device)):
             v -= torch.where(inside.unsqueeze(-1), 0, tap)
     if shortcut is not None:
-        v += shortcut.permute(0, 2, 3, 1)
+        x = shortcut.permute(0, 2, 3, 1)
+        v += x if shortcut_affine is None else _affine(x, *shortcut_affine)
     if nonlinearity is not None:
         shift_in, positive, negative, shift_out = nonlinearity
         v += shift_in
@@ -101,6 +103,11 @@ def binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=(1, 1),
     empty = v.new_empty(0)
     y = empty if y_dtype is None else v.permute(0, 3, 1, 2).to(y_dtype)
     return y, _next_bits(v, next_threshold, next_groups)
+
+
+def _affine(x: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+    """gain x + shift over the last dimension, rounded once: float64 holds the product exactly."""
+    return (gain.double() * x.double() + shift.double()).float()
 
 
 def _next_bits(v: Tensor, threshold: Optional[Tensor], groups: int) -> Tensor:
@@ -122,9 +129,15 @@ def _taps_inside(g: Geometry, device: torch.device) -> Tensor:
 
 def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride: Sequence[int] = (1, 1),
                 padding: Sequence[int] = (0, 0), pool: Sequence[int] = (1, 1),
-                pool_stride: Sequence[int] = (1, 1), pool_padding: Sequence[int] = (0, 0)) -> Tensor:
+                pool_stride: Sequence[int] = (1, 1), pool_padding: Sequence[int] = (0, 0),
+                affine: Optional[Tensor] = None, pool_first: bool = False) -> Tensor:
     y = F.conv2d(x.to(weight.dtype), weight, bias, stride, padding)
-    y = F.max_pool2d(y, pool, pool_stride, pool_padding)
+    if pool_first:
+        y = F.max_pool2d(y, pool, pool_stride, pool_padding)
+    if affine is not None:
+        y = _affine(y.permute(0, 2, 3, 1), *affine).permute(0, 3, 1, 2).to(weight.dtype)
+    if not pool_first:
+        y = F.max_pool2d(y, pool, pool_stride, pool_padding)
     return y.contiguous(memory_format=torch.channels_last)
 
 

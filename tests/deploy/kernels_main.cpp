@@ -45,7 +45,7 @@ struct Operands {
     }
     shortcut.resize(outputs());
     for (float& value : shortcut) value = normal();
-    tables.resize(8 * c.groups * c.lanes());
+    tables.resize(11 * c.groups * c.lanes());
     for (float& value : tables) value = normal();
     border.resize(c.taps() * c.groups * c.lanes());
     for (float& value : border) value = normal();
@@ -112,6 +112,8 @@ Results results(const Kernel& kernel, Operands& o) {
   fused.scale = table, fused.offset = table + length, fused.window = table + 2 * length;
   fused.shift_in = table + 3 * length, fused.positive = table + 4 * length, fused.negative = table + 5 * length;
   fused.shift_out = table + 6 * length, fused.next_threshold = table + 7 * length;
+  fused.gain = table + 8 * length;
+  fused.shortcut_gain = table + 9 * length, fused.shortcut_offset = table + 10 * length;
   fused.border = o.border.data(), fused.shortcut = map_of(o.shortcut);
   fused.clamp = true, fused.low = -9, fused.high = 9;
   fused.next_channels = c.out_channels, fused.next_words = (c.out_channels + 63) / 64;
@@ -123,6 +125,7 @@ Results results(const Kernel& kernel, Operands& o) {
 
   Epilogue half;
   half.scale = table, half.offset = table + length;
+  half.shortcut = map_of(o.shortcut);
   r.y_half.resize(o.outputs());
   half.y = map_of(r.y_half);
   run(kernel, o, half, r.packed);

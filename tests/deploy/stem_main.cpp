@@ -19,7 +19,7 @@ float rounded(float value, bool rounds) { return rounds ? from_bfloat16(to_bfloa
 
 // The output in double, and the largest sum of magnitudes: rounding is relative to it.
 std::vector<double> plain(const Stem& s, const std::vector<float>& x, const std::vector<float>& w,
-                          const std::vector<float>& bias, bool rounds, double* largest) {
+                          const Affine& affine, bool pool_first, bool rounds, double* largest) {
   std::vector<double> y;
   *largest = 0;
   for (int64_t n = 0; n < s.batch; n++)
@@ -31,7 +31,7 @@ std::vector<double> plain(const Stem& s, const std::vector<float>& x, const std:
             int64_t my = oy * s.pool_stride_h - s.pool_padding_h + i / s.pool_w;
             int64_t mx = ox * s.pool_stride_w - s.pool_padding_w + i % s.pool_w;
             if (my < 0 || my >= s.map_height || mx < 0 || mx >= s.map_width) continue;
-            double sum = rounded(bias[o], rounds), size = std::fabs(sum);
+            double sum = 0, size = 0;
             for (int64_t c = 0; c < s.channels; c++)
               for (int64_t kh = 0; kh < s.kernel_h; kh++)
                 for (int64_t kw = 0; kw < s.kernel_w; kw++) {
@@ -41,9 +41,11 @@ std::vector<double> plain(const Stem& s, const std::vector<float>& x, const std:
                       * rounded(w[((o * s.channels + c) * s.kernel_h + kh) * s.kernel_w + kw], rounds);
                   sum += product, size += std::fabs(product);
                 }
+            if (!pool_first) sum = affine.gain[o] * sum + affine.shift[o];
+            size = std::fabs(affine.gain[o]) * size + std::fabs(affine.shift[o]);
             most = std::max(most, sum), *largest = std::max(*largest, size);
           }
-          y.push_back(most);
+          y.push_back(pool_first ? affine.gain[o] * most + affine.shift[o] : most);
         }
   return y;
 }
@@ -82,25 +84,28 @@ int main(int argc, char** argv) {
     std::mt19937 random(seed);
     Stem s = draw(random);
     std::normal_distribution<float> normal;
-    std::vector<float> x(s.batch * s.channels * s.height * s.width), bias(s.out_channels);
+    std::vector<float> x(s.batch * s.channels * s.height * s.width);
+    Affine affine = {std::vector<float>(s.lanes()), std::vector<float>(s.lanes())};
     std::vector<float> w(s.out_channels * s.channels * s.kernel_h * s.kernel_w);
-    for (auto* values : {&x, &bias, &w})
+    for (auto* values : {&x, &affine.gain, &affine.shift, &w})
       for (float& value : *values) value = normal(random);
+    bool pool_first = random() % 2;
     for (bool rounds : {false, true})
       for (auto& [name, kernel] : all) {
         if (!kernel.supported() || (kernel.pairs && !rounds)) continue;
         double largest;
-        std::vector<double> expected = plain(s, x, w, bias, rounds, &largest);
+        std::vector<double> expected = plain(s, x, w, affine, pool_first, rounds, &largest);
         std::vector<float> y(expected.size());
         auto half = [rounds](std::vector<float> values) {
           for (float& value : values) value = rounded(value, rounds);
           return values;
         };
-        std::vector<float> weights = half(w), offsets = half(bias);
+        std::vector<float> weights = half(w);
         StemCall call = {};
         call.s = s, call.y = {y.data(), false};
         call.x = {{x.data(), false}, s.channels * s.height * s.width, s.height * s.width, s.width, 1, rounds};
-        call.prepare(kernel, {weights.data(), false}, {offsets.data(), false});
+        call.prepare(kernel, {weights.data(), false});
+        call.affine = affine, call.pool_first = pool_first;
         call.rows(kernel, 0, s.batch * s.out_height / 2);  // as two threads do
         call.rows(kernel, s.batch * s.out_height / 2, s.batch * s.out_height);
         for (size_t i = 0; i < y.size(); i++)

@@ -1,4 +1,6 @@
 """Joined layers: the packed network computes what the trained one does, to the last bit."""
+from copy import deepcopy
+
 import pytest
 import torch
 from exact_networks import images, make_exact
@@ -8,6 +10,7 @@ from torch import nn
 from cmim_mm.binarize import BINARIZERS, BinaryConv2d
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.deploy.convert import convert
+from cmim_mm.deploy.kernel import available_kernels
 from cmim_mm.deploy.packed_conv import PackedConv2d
 from cmim_mm.deploy.sign_conv import SignConv2d
 from cmim_mm.deploy.threshold_conv import ThresholdConv2d, find_limit
@@ -55,6 +58,40 @@ def test_shortcuts(downsample):
 @pytest.mark.parametrize('stem', ['imagenet', 'imagenet_pool_last', 'imagenet_linear', 'cifar_linear'])
 def test_stems(stem):
     check_exact(make_exact(BinaryResNet(20, binarizer='IRNet', stem=stem)), images(1, 3, 30, 45))
+
+
+#: Methods whose filters and activations have no offset: each step is rounded as in the trained network.
+WITHOUT_OFFSET = ['BNN', 'BiReal', 'IRNet', 'RBNN', 'ReActNet', 'ReCU', 'XNORNet']
+
+
+@torch.no_grad()
+def any_numbers(network):
+    """Parameters and statistics with all their digits; norms of negative weight are among them."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        for parameter in module.parameters(recurse=False):
+            parameter += torch.randn_like(parameter) * (0.05 if parameter.dim() > 3 else 0.3)
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.uniform_(0.5, 20)
+            module.running_mean.normal_(std=2)
+    return network.eval()
+
+
+@pytest.mark.skipif(not {'avx2', 'avx512bw'} & set(available_kernels()),
+                    reason='without AVX2 the stem sums in another order than oneDNN')
+@pytest.mark.parametrize('method, network', [
+    *((method, dict(depth=18, stem='imagenet_linear', out_indices=(0, 1, 2))) for method in WITHOUT_OFFSET),
+    ('IRNet', dict(depth=18, stem='imagenet', out_indices=(0, 1))), ('BNN', dict(depth=20, stem='cifar')),
+    *(('ReActNet', dict(depth=20, downsample=name)) for name in DOWNSAMPLES)])
+def test_rounds_as_the_trained_network(method, network):
+    """No number is exact here, and every sign and every map is the trained network's all the same."""
+    trained = any_numbers(BinaryResNet(binarizer=method, **network))
+    packed, x = convert(deepcopy(trained)), torch.randn(2, 3, 69, 85)
+    with torch.no_grad():
+        last = torch.channels_last  # as data preprocessors hand images over
+        for found, expected in zip(packed(x), trained.to(memory_format=last)(x.to(memory_format=last))):
+            assert torch.equal(found, expected), (found != expected).float().mean()
+    assert expected.unique().numel() > 100
 
 
 @pytest.mark.parametrize('block', ['hardtanh', 'react'])

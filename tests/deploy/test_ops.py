@@ -73,12 +73,16 @@ def fused_arguments(case):
     kh, kw = case.weight.shape[1:3]
     options = dict(scale=case.normal(o), offset=case.normal(o), window=case.normal(o),
                    border=case.normal(kh * kw, o), shortcut=case.normal(n, o, *out),
-                   nonlinearity=case.normal(4, o), low=-2.0, high=3.0, next_threshold=case.normal(o))
+                   nonlinearity=case.normal(4, o), low=-2.0, high=3.0, next_threshold=case.normal(o),
+                   gain=case.normal(o), shortcut_affine=case.normal(2, o))
     d = {key: value.double() for key, value in options.items() if isinstance(value, torch.Tensor)}
     column = (-1, 1, 1)
-    v = d['scale'].view(column) * case.sums + d['offset'].view(column) + d['shortcut']
+    v = d['scale'].view(column) * case.sums
     ones = torch.ones_like(case.w)
     v += d['window'].view(column) * F.conv2d(case.x, ones, **case.conv)
+    v = d['gain'].view(column) * v + d['offset'].view(column)
+    gain, shift = (row.view(column) for row in d['shortcut_affine'])
+    v += gain * d['shortcut'] + shift
     inside = F.conv2d(torch.ones(1, kh * kw, *case.x.shape[2:]).double(), torch.eye(kh * kw).double().view(
         kh * kw, 1, kh, kw), **case.conv | dict(groups=kh * kw))  # a channel a tap: is it inside?
     v -= torch.einsum('nkyx,ko->noyx', 1 - inside, d['border'])

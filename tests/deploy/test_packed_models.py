@@ -12,8 +12,9 @@ from torch import nn
 
 from cmim_mm.checkpoint import CheckpointError, load_checkpoint_file
 from cmim_mm.datasets.nyud_meta import CLASSES, PALETTE
-from cmim_mm.deploy import load, pack_checkpoint, write
-from cmim_mm.deploy.packing import build, for_inference, inference_config
+from cmim_mm.deploy import load, pack_checkpoint, read, write
+from cmim_mm.deploy.convert import convert, prepare
+from cmim_mm.deploy.packing import build, for_inference, inference_config, packed_state
 from cmim_mm.deploy.safe_config import as_data, check_config
 from cmim_mm.deploy.sign_conv import SignConv2d
 from cmim_mm.models import BinaryResNet
@@ -101,6 +102,23 @@ def test_configs_travel(repository):
         config = inference_config(Config.fromfile(path))
         assert check_config(json.loads(json.dumps(as_data(config)))) == config
         assert config.keys() >= {'model', 'test_dataloader', 'test_evaluator', 'test_pipeline'}
+
+
+@pytest.mark.parametrize('name', ['seg', 'depth'])
+def test_the_first_files_are_read(case, name, tmp_path):
+    """They hold norms multiplied into what stands before them."""
+    case = case(name)
+    folded = build(case.packed.config)
+    folded.load_state_dict(case.model.state_dict(), strict=False)
+    folded = convert(folded, folded=True)
+    path = tmp_path / 'first.cmim'
+    write(case.packed._replace(tensors=packed_state(folded)), path)
+    assert not any(key.endswith(('gain', 'affine', 'shift_in')) for key in read(path).tensors)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        found = load(path)(x)
+        assert torch.equal(found, prepare(folded)(x))
+        torch.testing.assert_close(found, case.model(x), rtol=1e-3, atol=1e-3)
 
 
 def test_sizes(case):

@@ -42,6 +42,15 @@ def test_is_convolution_and_pool(sizes, geometry, pool, layout, kernel):
     torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
     without = ops.stem_conv2d(x, weight, None, **options)
     torch.testing.assert_close(without + bias.view(-1, 1, 1), found, atol=1e-5, rtol=0)
+    affine = torch.stack([bias.flip(0), bias])
+    scaled = affine[0].double().view(-1, 1, 1) * F.conv2d(x.double(), weight.double(), **geometry)
+    expected = F.max_pool2d(scaled + bias.double().view(-1, 1, 1), *pool)
+    found = ops.stem_conv2d(x, weight, None, **options, affine=affine)
+    torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=0)
+    largest = F.max_pool2d(F.conv2d(x.double(), weight.double(), **geometry), *pool)
+    expected = affine[0].double().view(-1, 1, 1) * largest + bias.double().view(-1, 1, 1)
+    found = ops.stem_conv2d(x, weight, None, **options, affine=affine, pool_first=True)
+    torch.testing.assert_close(found.double(), expected, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize('x_dtype', [torch.float32, torch.bfloat16])
@@ -82,7 +91,7 @@ def test_networks_take_it(stem, block):
     packed = convert(network)
     assert type(packed.conv1) is StemConv2d and not hasattr(packed, 'maxpool')
     assert all(torch.equal(*maps) for maps in zip(packed(images(1, 3, 30, 45)), expected))
-    assert packed.conv1.state_dict().keys() <= {'weight', 'bias'} and 'conv1.weight' in keys
+    assert packed.conv1.state_dict().keys() == {'weight', 'affine'} and 'conv1.weight' in keys
 
 
 def test_cifar_stems_stay():
@@ -117,7 +126,10 @@ def test_what_no_stem_is(conv, pool):
 
 
 def test_compilers_and_other_types_get_torchs():
-    stem = StemConv2d(nn.Conv2d(3, 8, 7, 2, 3).requires_grad_(False), nn.MaxPool2d(3, 2, 1))
+    conv, pool = nn.Conv2d(3, 8, 7, 2, 3, bias=False).requires_grad_(False), nn.MaxPool2d(3, 2, 1)
+    norm = nn.BatchNorm2d(8).requires_grad_(False)
+    norm.running_mean.normal_()
+    stem = StemConv2d(conv, norm.eval(), pool)
     x = operands()[0]
     exported = torch.export.export(stem, (x, ))
     assert not any('cmim_mm' in str(node.target) for node in exported.graph.nodes)

@@ -14,8 +14,8 @@ namespace cmim_mm {
 namespace {
 
 bool supported() {
-  return saves_avx() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")
-      && __builtin_cpu_supports("popcnt");
+  return saves_avx() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+      && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
 }
 
 struct Tables {
@@ -32,7 +32,7 @@ constexpr Tables TABLES;
 }  // namespace
 }  // namespace cmim_mm
 
-#pragma GCC target("avx2,bmi2,popcnt")
+#pragma GCC target("avx2,fma,bmi2,popcnt")
 
 namespace cmim_mm {
 namespace {
@@ -47,6 +47,9 @@ using Cell = uint64_t;
 inline Cell cell(uint32_t bits) { return _pdep_u64(bits, 0xf0f0f0f0f0f0f0f0); }
 inline uint64_t at_least(Floats a, Floats b) {
   return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GE_OQ));
+}
+inline Floats affine(Floats v, Floats gain, Floats shift) {
+  return (Floats)_mm256_fmadd_ps((__m256)v, (__m256)gain, (__m256)shift);
 }
 inline uint64_t at_least(Ints a, Ints b) { return _mm256_movemask_ps((__m256)(a >= b)); }
 

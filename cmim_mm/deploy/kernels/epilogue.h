@@ -55,55 +55,60 @@ void finish_threshold(const Epilogue& e, const Tile& t) {
   for (int64_t p = 0; p < t.pixels; p++) put_bits(e, t.at + p, t.channel, t.count, words[p]);
 }
 
-// One pixel's next bits. V vectors of channels, a half or a whole tile, so that each step is asked for once;
-// tables and counts are padded to as many.
-template <int V>
-inline uint64_t finish_pixel(const Conv& c, const Epilogue& e, const Tile& t, int64_t p) {
-#define CMIM_MM_EACH _Pragma("GCC unroll 16") for (int j = 0; j < V; j++)
-  Floats v[V];
-  int64_t at = (t.at + p) * c.out_channels + t.channel;
-  auto table = [&t](const float* data, int j) { return vector_at<Floats>(data + t.lane + j * LANES); };
-  auto live = [&t](int j) { return t.count == V * LANES ? LANES : t.count - j * LANES; };
-  CMIM_MM_EACH v[j] = __builtin_convertvector(sums_at(t, p, j * LANES), Floats) * table(e.scale, j);
-  if (e.window) {
-    float total = t.pixel[p].total;
-    CMIM_MM_EACH v[j] += table(e.window, j) * total;
-  }
-  CMIM_MM_EACH v[j] += table(e.offset, j);
-  if (e.border && t.pixel[p].edge)
-    for (int64_t kh = 0; kh < c.kernel_h; kh++)
-      for (int64_t kw = 0; kw < c.kernel_w; kw++)
-        if (!c.row_inside(t.y, kh) || !c.column_inside(t.x + p, kw))
-          CMIM_MM_EACH v[j] -= table(e.border + (kh * c.kernel_w + kw) * c.groups * c.lanes(), j);
-  if (e.shortcut.data) CMIM_MM_EACH v[j] += load_floats(e.shortcut, at + j * LANES, live(j));
-  if (e.shift_in)
-    CMIM_MM_EACH {
-      v[j] += table(e.shift_in, j);
-      v[j] = v[j] * (v[j] > Floats{} ? table(e.positive, j) : table(e.negative, j)) + table(e.shift_out, j);
-    }
-  if (e.clamp)
-    CMIM_MM_EACH {
-      v[j] = v[j] < e.low ? Floats{} + e.low : v[j];
-      v[j] = v[j] > e.high ? Floats{} + e.high : v[j];
-    }
-  if (e.y.data) CMIM_MM_EACH store_floats(e.y, at + j * LANES, live(j), v[j]);
-  uint64_t bits = 0;
-  if (e.next_threshold) CMIM_MM_EACH bits |= at_least(v[j], table(e.next_threshold, j)) << j * LANES;
-  return bits;
-#undef CMIM_MM_EACH
-}
-
+// A vector of channels after the other, each over all pixels of the tile: its tables stay in registers. PLAIN:
+// vectors are full, and there is neither T nor a border.
+template <bool PLAIN>
 void finish_fused(const Conv& c, const Epilogue& e, const Tile& t) {
-  for (int64_t p = 0; p < t.pixels; p++) {
-    uint64_t bits = t.count > 32 ? finish_pixel<64 / LANES>(c, e, t, p) : finish_pixel<32 / LANES>(c, e, t, p);
-    if (e.next_threshold) put_bits(e, t.at + p, t.channel, t.count, bits);
+  uint64_t words[PIXELS] = {};
+  // Copies: for all that the compiler knows, what is stored below could change the arguments.
+  const Map shortcuts = e.shortcut, y = e.y;
+  const bool has_gain = e.gain, has_shortcut_gain = e.shortcut_gain, bends = e.shift_in, clamps = e.clamp;
+  const bool has_bits = e.next_threshold;
+  const float low = e.low, high = e.high;
+  const int64_t pixels = t.pixels, step = c.out_channels, first = t.at * step + t.channel;
+  for (int64_t i = 0; i < t.count; i += LANES) {
+    auto table = [&t, i](const float* data) { return data ? vector_at<Floats>(data + t.lane + i) : Floats{}; };
+    const Floats scale = table(e.scale), gain = table(e.gain), offset = table(e.offset), window = table(e.window);
+    const Floats shortcut_gain = table(e.shortcut_gain), shortcut_offset = table(e.shortcut_offset);
+    const Floats shift_in = table(e.shift_in), positive = table(e.positive), negative = table(e.negative);
+    const Floats shift_out = table(e.shift_out), threshold = table(e.next_threshold);
+    const int64_t live = PLAIN ? LANES : std::min<int64_t>(LANES, t.count - i);
+    for (int64_t p = 0; p < pixels; p++) {
+      int64_t at = first + p * step + i;
+      Floats v = __builtin_convertvector(sums_at(t, p, i), Floats) * scale;
+      if (!PLAIN && e.window) v += window * float(t.pixel[p].total);
+      v = has_gain ? affine(v, gain, offset) : v + offset;
+      if (!PLAIN && e.border && t.pixel[p].edge)
+        for (int64_t kh = 0; kh < c.kernel_h; kh++)
+          for (int64_t kw = 0; kw < c.kernel_w; kw++)
+            if (!c.row_inside(t.y, kh) || !c.column_inside(t.x + p, kw))
+              v -= table(e.border + (kh * c.kernel_w + kw) * c.groups * c.lanes());
+      if (shortcuts.data) {
+        Floats shortcut = load_floats(shortcuts, at, live);
+        v += has_shortcut_gain ? affine(shortcut, shortcut_gain, shortcut_offset) : shortcut;
+      }
+      if (bends) {
+        v += shift_in;
+        v = v * (v > Floats{} ? positive : negative) + shift_out;
+      }
+      if (clamps) {
+        v = v < low ? Floats{} + low : v;
+        v = v > high ? Floats{} + high : v;
+      }
+      if (y.data) store_floats(y, at, live, v);
+      if (has_bits) words[p] |= at_least(v, threshold) << i;
+    }
   }
+  if (has_bits)
+    for (int64_t p = 0; p < pixels; p++) put_bits(e, t.at + p, t.channel, t.count, words[p]);
 }
 
 void finish(const Conv& c, const Epilogue& e, const Tile& t) {
   if (e.sums) finish_sums(c, e, t);
   if (e.threshold) finish_threshold(e, t);
-  if (e.scale) finish_fused(c, e, t);
+  if (!e.scale) return;
+  if (e.window || e.border || t.count % LANES) finish_fused<false>(c, e, t);
+  else finish_fused<true>(c, e, t);
 }
 
 }  // namespace

@@ -48,14 +48,16 @@ struct Map {
 };
 
 // One of three: the sums themselves; (S >= threshold) xor flip; or in float32, each step rounded by itself,
-//     v = scale S + window T + offset - border[taps outside] + shortcut
+//     v = (scale S + window T) gain + offset - border[taps outside] + shortcut
 //     t = v + shift_in, v = t (t > 0 ? positive : negative) + shift_out
 //     v = min(max(v, low), high), NaN stays;  y = v, bit = v >= next_threshold.
-// A null pointer leaves its term out. Channel o of group g stands at [g * lanes + o] of each table.
+// Where it has a gain of its own, shortcut is shortcut_gain shortcut + shortcut_offset. A product with a gain is
+// rounded once with the sum that it goes into, as torch's batch norm does. A null pointer leaves its term out. Channel o of group g stands at [g * lanes + o] of each table.
 struct Epilogue {
   int32_t* sums = nullptr;
   const int32_t *threshold = nullptr, *flip = nullptr;  // flip: 0 or -1
   const float *scale = nullptr, *offset = nullptr, *window = nullptr, *border = nullptr;
+  const float *gain = nullptr, *shortcut_gain = nullptr, *shortcut_offset = nullptr;
   const float *shift_in = nullptr, *positive = nullptr, *negative = nullptr, *shift_out = nullptr;
   const float* next_threshold = nullptr;
   bool clamp = false;

@@ -23,6 +23,9 @@ inline uint64_t mask(uint32x4_t lanes) {
 }
 inline uint64_t at_least(Floats a, Floats b) { return mask(vcgeq_f32((float32x4_t)a, (float32x4_t)b)); }
 inline uint64_t at_least(Ints a, Ints b) { return mask(vcgeq_s32((int32x4_t)a, (int32x4_t)b)); }
+inline Floats affine(Floats v, Floats gain, Floats shift) {
+  return (Floats)vfmaq_f32((float32x4_t)shift, (float32x4_t)v, (float32x4_t)gain);
+}
 
 inline uint8x16_t differing(uint32x4_t x, uint32x4_t w) { return vcntq_u8(vreinterpretq_u8_u32(veorq_u32(x, w))); }
 

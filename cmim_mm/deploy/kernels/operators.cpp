@@ -169,13 +169,14 @@ std::tuple<Tensor, Tensor> binary_conv2d_fused(
     Tensor bits, Tensor weight, Tensor scale, Tensor offset, int64_t in_channels, Ints stride, Ints padding,
     Ints dilation, int64_t groups, Optional window, Optional border, Optional shortcut, Optional nonlinearity,
     std::optional<double> low, std::optional<double> high, std::optional<ScalarType> y_dtype,
-    Optional next_threshold, int64_t next_groups, Optional prepared) {
+    Optional next_threshold, int64_t next_groups, Optional prepared, Optional gain, Optional shortcut_affine) {
   Call call(bits, weight, in_channels, stride, padding, dilation, groups, prepared);
   const Conv& c = call.c;
   Ints channels = {c.out_channels};
   Epilogue e;
   e.scale = call.table("scale", scale, channels);
   e.offset = call.table("offset", offset, channels);
+  e.gain = call.table("gain", gain, channels);
   e.window = call.table("window", window, channels);
   e.border = call.table("border", border, {c.taps(), c.out_channels});
   e.next_threshold = call.table("next_threshold", next_threshold, channels);
@@ -189,6 +190,9 @@ std::tuple<Tensor, Tensor> binary_conv2d_fused(
     shortcut = channels_last(*shortcut);
     e.shortcut = map_of(*shortcut);
   }
+  e.shortcut_gain = call.table("shortcut_affine", shortcut_affine, {2, c.out_channels});
+  STD_TORCH_CHECK(shortcut || !shortcut_affine, "shortcut_affine is given, but no shortcut");
+  if (e.shortcut_gain) e.shortcut_offset = e.shortcut_gain + c.groups * c.lanes();
   e.clamp = low || high;
   e.low = low.value_or(-INFINITY), e.high = high.value_or(INFINITY);
   check_groups("next_groups", next_groups, c.out_channels);

@@ -2,6 +2,7 @@
 //
 //     Floats, Ints    vectors of LANES float32 and int32
 //     at_least(a, b)  bit i is a[i] >= b[i], for both
+//     affine(v, gain, shift)  v gain + shift, rounded once
 //     Cell, cell(d)   what the inner product reads for 32 bits d of an activation
 //     PIXELS          the most output pixels of a tile
 //     tile<P, Q>(x, stride, steps, n, w, counts)   popcounts of P pixels with 16 Q outputs:

@@ -1,4 +1,6 @@
 // The reference: the formulas of kernel.h, one output after the other.
+#include <cmath>
+
 #include "kernel.h"
 
 namespace cmim_mm {
@@ -23,12 +25,13 @@ void pack_row(const Conv& c, const Map& x, const float* threshold, uint64_t* bit
 float fused(const Conv& c, const Epilogue& e, int64_t y, int64_t x, int64_t lane, int64_t at, float s, float t) {
   float v = s * e.scale[lane];
   if (e.window) v += e.window[lane] * t;
-  v += e.offset[lane];
+  v = e.gain ? std::fma(v, e.gain[lane], e.offset[lane]) : v + e.offset[lane];
   if (e.border)
     for (int64_t tap = 0; tap < c.taps(); tap++)
       if (!c.row_inside(y, tap / c.kernel_w) || !c.column_inside(x, tap % c.kernel_w))
         v -= e.border[tap * c.groups * c.lanes() + lane];
-  if (e.shortcut.data) v += load(e.shortcut, at);
+  if (e.shortcut_gain) v += std::fma(load(e.shortcut, at), e.shortcut_gain[lane], e.shortcut_offset[lane]);
+  else if (e.shortcut.data) v += load(e.shortcut, at);
   if (e.shift_in) {
     v += e.shift_in[lane];
     v = v * (v > 0 ? e.positive[lane] : e.negative[lane]) + e.shift_out[lane];

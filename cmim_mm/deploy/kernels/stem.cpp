@@ -1,4 +1,6 @@
 // A stem in plain C++, and what is the same for all of its kernels: rows of the image, weights in order.
+#include <cmath>
+
 #include "stem.h"
 
 namespace cmim_mm {
@@ -11,6 +13,10 @@ constexpr bool PAIRS = false;
 using Floats = float __attribute__((vector_size(16)));
 
 inline Floats multiply_add(Floats sum, Floats weights, float x) { return sum + weights * x; }
+inline Floats affine(Floats v, Floats gain, Floats shift) {
+  for (int i = 0; i < LANES; i++) v[i] = std::fma(v[i], gain[i], shift[i]);
+  return v;
+}
 inline Floats larger(Floats a, Floats b) { return (a >= b) | (a != a) ? a : b; }
 
 }  // namespace
@@ -22,10 +28,10 @@ namespace cmim_mm {
 
 const StemKernel stem_serial = {supported, false, image_row, conv_row, pool_row};
 
-void StemCall::prepare(const StemKernel& kernel, const Map& weight, const Map& bias) {
+void StemCall::prepare(const StemKernel& kernel, const Map& weight) {
   int64_t pairs = (s.run() + 1) / 2, steps = kernel.pairs ? pairs : s.run();
-  offset.assign(s.lanes(), 0.f);
-  for (int64_t o = 0; bias.data && o < s.out_channels; o++) offset[o] = load(bias, o);
+  affine.gain.resize(s.lanes());
+  affine.shift.resize(s.lanes());
   weights.assign(s.kernel_h * steps * s.lanes(), 0);
   for (int64_t o = 0; o < s.out_channels; o++)
     for (int64_t kh = 0; kh < s.kernel_h; kh++)
@@ -41,6 +47,8 @@ void StemCall::prepare(const StemKernel& kernel, const Map& weight, const Map& b
 }
 
 void StemCall::rows(const StemKernel& kernel, int64_t begin, int64_t end) const {
+  Affine neutral = {std::vector<float>(s.lanes(), 1.f), std::vector<float>(s.lanes())};
+  const Affine& of_map = pool_first ? neutral : affine;
   size_t width = kernel.pairs ? 2 : 4;
   std::vector<char> zeros(s.padded() * width), image(s.kernel_h * s.padded() * width);
   std::vector<float> map(s.pool_h * s.map_width * s.lanes()), most(s.map_width * s.lanes()), line(s.width * s.channels);
@@ -66,9 +74,9 @@ void StemCall::rows(const StemKernel& kernel, int64_t begin, int64_t end) const 
       next_map_row = map_row + 1;
       for (int64_t kh = 0; kh < s.kernel_h; kh++)
         taps[kh] = image_row(n, map_row * s.stride_h + kh - s.padding_h);
-      kernel.conv_row(s, taps.data(), weights.data(), offset.data(), to);
+      kernel.conv_row(s, taps.data(), weights.data(), of_map, to);
     }
-    kernel.pool_row(s, window.data(), num_rows, most.data(), y, row * s.out_width);
+    kernel.pool_row(s, window.data(), num_rows, pool_first ? &affine : nullptr, most.data(), y, row * s.out_width);
   }
 }
 

@@ -1,6 +1,8 @@
 // A full-precision convolution of few channels, a network's first, with the maximum over a window behind it.
 //
-//     y[o] = max over the pool's window of (bias[o] + sum over taps and channels of w[o] x)
+//     y[o] = max over the pool's window of (gain[o] sum over taps and channels of w[o] x + shift[o]),
+//
+// or, with the norm behind the pool, gain[o] max over the window of (sum ...) + shift[o].
 //
 // Taps outside the image are 0, positions outside the convolution's map are left out of the maximum. One row of
 // the map is computed at a time and kept for the pool; the map as a whole is never written. A row of the image
@@ -20,6 +22,11 @@ struct Stem {
   int64_t padded() const { return (width + 2 * padding_w) * channels + 1; }  // values of a row; 1 for the last pair
 };
 
+// gain and shift of each output, padded to whole lanes; both are rounded once, as in torch's batch norm.
+struct Affine {
+  std::vector<float> gain, shift;
+};
+
 // An image (N, C, H, W) in any memory order.
 struct Image {
   Map map;
@@ -34,10 +41,11 @@ struct StemKernel {
   void (*image_row)(const Stem&, const Image&, int64_t n, int64_t row, float* line, void* to);
   // Rows of the image at each tap of one row of the map -> that row, (map_width, lanes).
   // Weights are (kernel_h, run, lanes) float32, or (kernel_h, pair of the run, lanes, 2) bfloat16.
-  void (*conv_row)(const Stem&, const void* const* rows, const void* weights, const float* bias, float* map_row);
+  void (*conv_row)(const Stem&, const void* const* rows, const void* weights, const Affine&, float* map_row);
   // Rows of the map inside a window -> the output's pixels at ... at + out_width - 1; ``most`` has room for a row.
-  void (*pool_row)(const Stem&, const float* const* map_rows, int64_t num_rows, float* most, const Map& y,
-                   int64_t at);
+  // With a norm behind the pool; null for none.
+  void (*pool_row)(const Stem&, const float* const* map_rows, int64_t num_rows, const Affine*, float* most,
+                   const Map& y, int64_t at);
 };
 
 extern const StemKernel stem_serial;
@@ -50,10 +58,11 @@ struct StemCall {
   Stem s;
   Image x;
   Map y;
-  std::vector<float> offset;
+  Affine affine;      // of the convolution or, where pool_first, of the maxima
+  bool pool_first;
   std::vector<uint32_t> weights;
 
-  void prepare(const StemKernel&, const Map& weight, const Map& bias);  // bias.data is null for none
+  void prepare(const StemKernel&, const Map& weight);
   void rows(const StemKernel&, int64_t begin, int64_t end) const;
 };
 

@@ -25,6 +25,10 @@ inline Floats multiply_add(Floats sum, Floats weights, float x) {
   return (Floats)_mm256_fmadd_ps((__m256)weights, _mm256_set1_ps(x), (__m256)sum);
 }
 
+inline Floats affine(Floats v, Floats gain, Floats shift) {
+  return (Floats)_mm256_fmadd_ps((__m256)v, (__m256)gain, (__m256)shift);
+}
+
 inline Floats larger(Floats a, Floats b) {
   __m256 x = (__m256)a;  // max gives the second where one is NaN
   return (Floats)_mm256_blendv_ps(_mm256_max_ps(x, (__m256)b), x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));

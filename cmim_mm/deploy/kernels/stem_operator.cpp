@@ -29,10 +29,13 @@ void move(const char* name, const Ints& size, const Ints& window, const Ints& st
 }
 
 Tensor stem_conv2d(Tensor x, Tensor weight, Optional bias, Ints stride, Ints padding, Ints pool, Ints pool_stride,
-                   Ints pool_padding) {
+                   Ints pool_padding, Optional affine, bool pool_first) {
   check("x", x, {ANY, ANY, ANY, ANY}, ScalarType::Float, true);
   check("weight", weight, {ANY, x.size(1), ANY, ANY}, ScalarType::Float, true);
   if (bias) check("bias", *bias, {weight.size(0)}, weight.scalar_type());
+  if (affine) check("affine", *affine, {2, weight.size(0)}, ScalarType::Float);
+  STD_TORCH_CHECK(!bias || !affine, "both bias and affine are given: expected one of them");
+  STD_TORCH_CHECK(affine || !pool_first, "pool_first is given, but no affine");
   check_pair("stride", stride, 1);
   check_pair("padding", padding, 0);
   check_pair("pool", pool, 1);
@@ -56,8 +59,14 @@ Tensor stem_conv2d(Tensor x, Tensor weight, Optional bias, Ints stride, Ints pad
   call.x = {map_of(x), x.stride(0), x.stride(1), x.stride(2), x.stride(3), bfloat16};
   call.y = map_of(y);
   const StemKernel& kernel = chosen(bfloat16);
-  Tensor filters = dense(weight), offset = bias ? dense(*bias) : filters;
-  call.prepare(kernel, map_of(filters), bias ? map_of(offset) : Map{});
+  Tensor filters = dense(weight);
+  call.prepare(kernel, map_of(filters));
+  call.pool_first = pool_first;
+  Tensor terms = bias ? dense(*bias) : affine ? dense(*affine) : filters;
+  for (int64_t o = 0; o < s.out_channels; o++) {
+    call.affine.gain[o] = affine ? load(map_of(terms), o) : 1;
+    call.affine.shift[o] = bias ? load(map_of(terms), o) : affine ? load(map_of(terms), s.out_channels + o) : 0;
+  }
   int64_t row_work = s.out_width * s.pool_stride_h * s.pool_stride_w * s.out_channels * s.kernel_h * s.run();
   int64_t grain = std::max<int64_t>(1, (int64_t(1) << 20) / std::max<int64_t>(row_work, 1));
   torch::stable::parallel_for(0, s.batch * s.out_height, grain,

@@ -3,6 +3,7 @@
 //     Floats, LANES                  as for rows.h
 //     PAIRS                          whether a lane of weights and a value of x are two bfloat16, else a float32
 //     multiply_add(sum, weights, x)  sum + weights x, with PAIRS of both pairs
+//     affine(v, gain, shift)         v gain + shift, rounded once
 //     larger(a, b)                   the larger one, NaN if one of them is
 //     PIXELS, VECTORS                the most output pixels of a tile, and vectors of outputs
 #include "floats.h"
@@ -43,12 +44,9 @@ void image_row(const Stem& s, const Image& x, int64_t n, int64_t row, float* lin
 
 // P pixels x Q vectors of outputs.
 template <int P, int Q>
-void tile(const Stem& s, const void* const* rows, const void* weights, const float* bias, int64_t x,
-          float* out) {
-  Floats sums[P][Q];
-  for (int q = 0; q < Q; q++)
-#pragma GCC unroll 8
-    for (int p = 0; p < P; p++) sums[p][q] = vector_at<Floats>(bias + LANES * q);
+void tile(const Stem& s, const void* const* rows, const void* weights, const float* gain, const float* shift,
+          int64_t x, float* out) {
+  Floats sums[P][Q] = {};
   int64_t steps = PAIRS ? (s.run() + 1) / 2 : s.run(), step = s.stride_w * s.channels;
   constexpr int64_t SIZE = PAIRS ? 2 : 4;
   auto* w = static_cast<const float*>(weights);  // a lane of pairs has the size of a float too
@@ -72,29 +70,37 @@ void tile(const Stem& s, const void* const* rows, const void* weights, const flo
       }
     }
   }
-#pragma GCC unroll 8
-  for (int p = 0; p < P; p++)
 #pragma GCC unroll 4
-    for (int q = 0; q < Q; q++) memcpy(out + p * s.lanes() + LANES * q, &sums[p][q], sizeof(Floats));
+  for (int q = 0; q < Q; q++) {
+    Floats factor = vector_at<Floats>(gain + LANES * q), term = vector_at<Floats>(shift + LANES * q);
+#pragma GCC unroll 8
+    for (int p = 0; p < P; p++) {
+      Floats v = affine(sums[p][q], factor, term);
+      memcpy(out + p * s.lanes() + LANES * q, &v, sizeof v);
+    }
+  }
 }
 
 template <int Q>
-void block(const Stem& s, const void* const* rows, const void* weights, const float* bias, float* out) {
+void block(const Stem& s, const void* const* rows, const void* weights, const float* gain, const float* shift,
+           float* out) {
   int64_t x = 0;
   for (; x + PIXELS <= s.map_width; x += PIXELS)
-    tile<PIXELS, Q>(s, rows, weights, bias, x, out + x * s.lanes());
-  for (; x < s.map_width; x++) tile<1, Q>(s, rows, weights, bias, x, out + x * s.lanes());
+    tile<PIXELS, Q>(s, rows, weights, gain, shift, x, out + x * s.lanes());
+  for (; x < s.map_width; x++) tile<1, Q>(s, rows, weights, gain, shift, x, out + x * s.lanes());
 }
 
-void conv_row(const Stem& s, const void* const* rows, const void* weights, const float* bias, float* out) {
+void conv_row(const Stem& s, const void* const* rows, const void* weights, const Affine& all, float* out) {
   auto* w = static_cast<const float*>(weights);
+  auto *gain = all.gain.data(), *shift = all.shift.data();
   int64_t o = 0;
   for (; o + VECTORS * LANES <= s.lanes(); o += VECTORS * LANES)
-    block<VECTORS>(s, rows, w + o, bias + o, out + o);
-  for (; o < s.lanes(); o += LANES) block<1>(s, rows, w + o, bias + o, out + o);
+    block<VECTORS>(s, rows, w + o, gain + o, shift + o, out + o);
+  for (; o < s.lanes(); o += LANES) block<1>(s, rows, w + o, gain + o, shift + o, out + o);
 }
 
-void pool_row(const Stem& s, const float* const* map_rows, int64_t num_rows, float* most, const Map& y, int64_t at) {
+void pool_row(const Stem& s, const float* const* map_rows, int64_t num_rows, const Affine* norm, float* most,
+              const Map& y, int64_t at) {
   int64_t size = s.map_width * s.lanes();
   for (int64_t i = 0; i < size; i += LANES) {
     Floats v = vector_at<Floats>(map_rows[0] + i);
@@ -108,6 +114,7 @@ void pool_row(const Stem& s, const float* const* map_rows, int64_t num_rows, flo
       Floats v = vector_at<Floats>(most + first * s.lanes() + o);
       for (int64_t column = first + 1; column < last; column++)
         v = larger(v, vector_at<Floats>(most + column * s.lanes() + o));
+      if (norm) v = affine(v, vector_at<Floats>(norm->gain.data() + o), vector_at<Floats>(norm->shift.data() + o));
       store_floats(y, (at + x) * s.out_channels + o, std::min<int64_t>(LANES, s.out_channels - o), v);
     }
   }
