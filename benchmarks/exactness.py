@@ -33,8 +33,10 @@ def make_parser() -> ArgumentParser:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--images', type=int, metavar='N', help='the first N images; all by default')
     parser.add_argument('--half', action='store_true', help='pack what is not 1-bit in 16 bits')
-    parser.add_argument('--bfloat16', action='store_true', help='compute what is not 1-bit in bfloat16')
-    parser.add_argument('--rounding', action='store_true', help='in place of the packed model the trained '
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument('--bfloat16', action='store_true', help='compute what is not 1-bit in bfloat16')
+    other.add_argument('--int8', action='store_true', help='the same, and the stem in int8')
+    other.add_argument('--rounding', action='store_true', help='in place of the packed model the trained '
                         'one with the channels last: what another order of the same sums does by itself')
     parser.set_defaults(work_dir=None)
     return parser
@@ -69,7 +71,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         with TemporaryDirectory() as folder:
             path = Path(folder) / 'model.cmim'
             write(pack_checkpoint(cfg, args.checkpoint, args.half)[0], path)
-            other = load(path, dtype=torch.bfloat16 if args.bfloat16 else torch.float32)
+            dtype = torch.bfloat16 if args.bfloat16 else torch.int8 if args.int8 else torch.float32
+            other = load(path, dtype=dtype)
     number = min(args.images or len(loader), len(loader))
     batches = track(islice(loader, number), 'images', number)
     found = compare(trained, other, batches, cfg.test_evaluator, loader.dataset.metainfo)

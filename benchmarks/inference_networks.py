@@ -91,10 +91,12 @@ def torch_forms(case: str, folder: Path) -> tuple[dict[str, nn.Module], dict[str
     sizes = {name: sum(t.numel() * 4 for t in model.state_dict().values())
              for name, model in (('twin, float32', twin), ('simulation, float32', trained))}
     file = folder / 'model.cmim'
-    sizes['packed, float32'] = sizes['packed, bfloat16'] = write(pack(trained, config), file)
+    size = write(pack(trained, config), file)
     forms = {'twin, float32': twin, 'twin, bfloat16': model_of(TWINS[case], part)[0].bfloat16(),
-             'simulation, float32': trained, 'packed, float32': load(file),
-             'packed, bfloat16': load(file, dtype=torch.bfloat16)}
+             'simulation, float32': trained}
+    for dtype in (torch.float32, torch.bfloat16, torch.int8):
+        name = f'packed, {str(dtype)[6:]}'
+        forms[name], sizes[name] = load(file, dtype=dtype), size
     wholes = {name: Whole(model, bilinear_labels) if name.startswith('packed') else Whole(model)
               for name, model in forms.items()}
     return {name: whole.eval().requires_grad_(False) for name, whole in wholes.items()}, sizes

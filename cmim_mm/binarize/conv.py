@@ -70,8 +70,8 @@ class BinaryConv2d(nn.Conv2d):
         return self.binarizer.binarize_activation(x).to(x.dtype)
 
     def weight_form(self) -> WeightForm:
-        """``binary_weight()`` as scale * sign + offset; its means are summed alike in every memory format."""
-        return self.binarizer.weight_form(self.weight.contiguous())
+        """``binary_weight()`` as scale * sign + offset."""
+        return self.binarizer.weight_form(self.weight)
 
     def activation_form(self, x: Tensor) -> ActivationForm:
         """``binary_input(x)`` as scale * b(x - threshold) + offset."""

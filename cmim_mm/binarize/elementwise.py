@@ -82,5 +82,8 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def mean_abs(w: Tensor) -> Tensor:
-    """Mean of |w| over each filter, constant: (O, I/g, kh, kw) -> (O, 1, 1, 1)."""
-    return w.detach().abs().mean((1, 2, 3), keepdim=True)
+    """Mean of |w| over each filter, constant: (O, I/g, kh, kw) -> (O, 1, 1, 1).
+
+    Summed in float64, so that it is the same in every memory format.
+    """
+    return w.detach().abs().mean((1, 2, 3), keepdim=True, dtype=torch.float64).to(w.dtype)

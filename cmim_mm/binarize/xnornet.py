@@ -1,4 +1,5 @@
 """XNOR-Net (Rastegari et al. 2016)."""
+import torch
 from torch import Tensor
 
 from ..registry import BINARIZERS
@@ -37,5 +38,5 @@ class XNORNet(Binarizer):
     @staticmethod
     def _centre(w: Tensor) -> Tensor:
         if w.shape[1] > 1:
-            w = w - w.mean(1, keepdim=True)
+            w = w - w.mean(1, keepdim=True, dtype=torch.float64).to(w.dtype)  # as in mean_abs
         return w.clamp(-1, 1)

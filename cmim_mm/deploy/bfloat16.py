@@ -1,4 +1,4 @@
-"""What is not 1-bit, computed in bfloat16."""
+"""What is not 1-bit, computed in bfloat16 or, where it is the stem, in int8."""
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -7,6 +7,7 @@ from cmim_mm.models.backbones.blocks import Maxout, RPReLU
 
 from .dense import DenseConv2d
 from .packed_conv import PackedConv2d
+from .stem import StemConv2d
 
 #: Layers that take bfloat16 maps as they are.
 _MIXED = (_BatchNorm, RPReLU, Maxout)
@@ -34,6 +35,18 @@ def to_bfloat16(model: nn.Module) -> nn.Module:
     if classifier is not None:
         classifier.register_forward_hook(_out_in_float32)
     return model
+
+
+def to_int8(model: nn.Module) -> nn.Module:
+    """As ``to_bfloat16``, but for the stem: its weights and the image in int8, its result in bfloat16.
+
+    Args:
+        model: As ``convert`` gives it; changed in place.
+    """
+    for module in model.modules():
+        if isinstance(module, StemConv2d):
+            module.quantize()
+    return to_bfloat16(model)
 
 
 def _in_float32(module: nn.Module, inputs: tuple) -> tuple:

@@ -42,6 +42,19 @@ class DenseConv2d(nn.Conv2d):
         return self._conv_forward(x, weight, bias)
 
 
+class AlikeConv2d(DenseConv2d):
+    """In float32 what nn.Conv2d gives, to the last bit: a sign may hang on it.
+
+    torch's ways to compute a 1x1 convolution sum up to 128 products in one order, more in different ones.
+    """
+    MOST_PRODUCTS = 128
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight.dtype != torch.float32 or self.in_channels // self.groups <= self.MOST_PRODUCTS:
+            return super().forward(x)
+        return self._conv_forward(x, self.weight, self.bias)
+
+
 class DensePartConv2d(DenseConv2d):
     """As ``PartConv2d``."""
 
@@ -49,8 +62,15 @@ class DensePartConv2d(DenseConv2d):
         return self.convolve(x, self.weight[:, first:first + x.shape[1]])
 
 
-def dense(conv: nn.Conv2d) -> nn.Conv2d:
-    """That convolution as one of these, or itself where its kind or its padding is another."""
+def dense(conv: nn.Conv2d, alike: bool = False) -> nn.Conv2d:
+    """That convolution as one of these, or itself where its kind or its padding is another.
+
+    Args:
+        conv: The trained layer.
+        alike: Whether a 1x1 convolution shall give what torch gives to the last bit.
+    """
     if type(conv) not in LINEAR or conv.padding_mode != 'zeros' or isinstance(conv.padding, str):
         return conv
-    return DensePartConv2d(conv) if type(conv) is PartConv2d else DenseConv2d(conv)
+    if type(conv) is PartConv2d:
+        return DensePartConv2d(conv)
+    return AlikeConv2d(conv) if alike and conv.kernel_size == (1, 1) else DenseConv2d(conv)

@@ -11,12 +11,13 @@ from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.models.necks import ContrastiveMINeck
 from cmim_mm.models.pretrained import lacking
 
-from .bfloat16 import to_bfloat16
+from .bfloat16 import to_bfloat16, to_int8
 from .convert import convert, prepare
 from .format import Packed, read
 from .labels import labels_alone
 from .packing import build, packed_state
 
+_DTYPES = {torch.float32: lambda model: model, torch.bfloat16: to_bfloat16, torch.int8: to_int8}
 #: Buffers of norms and shifts that are not multiplied into others.
 _APART = {'affine', 'gain', 'shift_in', 'shortcut_affine'}
 
@@ -30,7 +31,8 @@ def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu',
     Args:
         path: MODEL.cmim.
         device: Where it goes.
-        dtype: In what is computed that is not 1-bit: float32, or bfloat16 for speed (``bfloat16.py``).
+        dtype: In what is computed that is not 1-bit: float32; for speed bfloat16, or int8: bfloat16 with the
+            stem in int8 (``bfloat16.py``).
         logits: Whether a segmentor's predictions have ``seg_logits``; without them it is faster
             (:func:`~cmim_mm.deploy.labels.labels_alone` says what then differs).
 
@@ -41,15 +43,15 @@ def load(path: Union[str, Path], device: Union[str, torch.device] = 'cpu',
         CheckpointError: Its tensors do not fit its config.
         OSError: It cannot be opened.
     """
-    if dtype not in (torch.float32, torch.bfloat16):
-        raise ValueError(f'dtype={dtype}: expected torch.float32 or torch.bfloat16')
+    if dtype not in _DTYPES:
+        raise ValueError(f'dtype={dtype}: expected torch.float32 or torch.bfloat16, or torch.int8')
     packed = read(path)
     model = fill(build(packed.config), packed, str(path))
     model.cfg = Config(packed.config)
     model.dataset_meta = packed.meta.get('dataset_meta')
     if not logits:
         labels_alone(model)
-    return (to_bfloat16(model) if dtype == torch.bfloat16 else model).to(device)
+    return _DTYPES[dtype](model).to(device)
 
 
 def fill(model: nn.Module, packed: Packed, name: str) -> nn.Module:

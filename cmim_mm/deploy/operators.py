@@ -102,7 +102,9 @@ def _check_binary_conv2d_fused(bits, weight, scale, offset, in_channels, stride=
 def _check_stem_conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), pool=(1, 1), pool_stride=(1, 1),
                        pool_padding=(0, 0), affine=None, pool_first=False):
     check_tensor('x', x, (None,) * 4, *FLOATS)
-    check_tensor('weight', weight, (None, x.shape[1], None, None), *FLOATS)
+    check_tensor('weight', weight, (None, x.shape[1], None, None), *FLOATS, torch.int8)
+    torch._check(weight.dtype != torch.int8 or affine is not None, lambda: (
+        'weight is of torch.int8: expected an affine'))
     if bias is not None:
         check_tensor('bias', bias, weight.shape[:1], weight.dtype)
     if affine is not None:
@@ -116,7 +118,8 @@ def _check_stem_conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), pool
     size = moved('filter', x.shape[2:], weight.shape[2:], check_pair('stride', stride, 1),
                  check_pair('padding', padding, 0))
     size = moved('pool', size, pool, check_pair('pool_stride', pool_stride, 1), pool_padding)
-    return torch.empty(x.shape[0], weight.shape[0], *size, dtype=weight.dtype, device=x.device,
+    dtype = torch.bfloat16 if weight.dtype == torch.int8 else weight.dtype
+    return torch.empty(x.shape[0], weight.shape[0], *size, dtype=dtype, device=x.device,
                        memory_format=torch.channels_last)
 
 

@@ -166,15 +166,16 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
 
     Args:
         x: (N, C, H, W), float32 or bfloat16, in any memory order. Made for C of 1 to 4.
-        weight: (O, C, kh, kw); with bfloat16 weights x is rounded to bfloat16.
+        weight: (O, C, kh, kw). With bfloat16 weights x is rounded to bfloat16. With int8 weights an image is
+            quantized, q = round(127 x / m) with m its largest |x|; gain is that of (m / 127) sum of w q.
         bias: (O,) of the weight's dtype: shift, where gain is 1.
         stride, padding: Of the convolution; zero padding.
         pool, pool_stride, pool_padding: As ``nn.MaxPool2d``'s; padding is left out of the maximum.
-        affine: (2, O) float32, (gain, shift), in place of a bias.
+        affine: (2, O) float32, (gain, shift), in place of a bias; int8 weights need one.
         pool_first: Whether gain and shift are those of a norm behind the maximum.
 
     Returns:
-        (N, O, H', W') of the weight's dtype, in channels_last memory.
+        (N, O, H', W') of the weight's dtype, bfloat16 for int8, in channels_last memory.
 
     Raises:
         RuntimeError: A dtype, a shape or a size does not fit.

@@ -16,10 +16,11 @@ MOST_CHANNELS = 4
 
 
 class StemConv2d(DenseConv2d):
-    """maxpool(norm(conv(x))), or norm(maxpool(conv(x))), without the map between, the largest of the network.
+    """maxpool(norm(conv(x))) or norm(maxpool(conv(x))), without the map between, the largest of all.
 
     Attributes:
         affine: (2, O) float32, the norm's gain and shift; None without a norm.
+        quantized: The weight in int8 and the affine that belongs to it, after ``quantize``.
 
     Args:
         conv: As :func:`is_stem` accepts it; its parameters are taken over.
@@ -31,7 +32,7 @@ class StemConv2d(DenseConv2d):
     def __init__(self, conv: nn.Conv2d, norm: Optional[nn.Module], pool: nn.MaxPool2d,
                  pool_first: bool = False) -> None:
         super().__init__(conv)
-        self.pool_first = pool_first
+        self.pool_first, self.quantized = pool_first, None
         self.register_buffer('affine', None if norm is None else norm_as_computed(norm))
         self.pool = [tuple(to_2tuple(size)) for size in (pool.kernel_size, pool.stride, pool.padding)]
 
@@ -42,8 +43,22 @@ class StemConv2d(DenseConv2d):
             if self.pool_first:
                 return self._norm(F.max_pool2d(y, *self.pool))
             return F.max_pool2d(self._norm(y), *self.pool)
-        return ops.stem_conv2d(x, self.weight, self.bias, self.stride, self.padding, *self.pool, self.affine,
-                               self.pool_first)
+        weight, bias, affine = self.weight, self.bias, self.affine
+        if self.quantized is not None:
+            weight, bias, affine = self.quantized[0], None, self.quantized[1]
+        geometry = self.stride, self.padding, *self.pool
+        return ops.stem_conv2d(x, weight, bias, *geometry, affine, self.pool_first)
+
+    def quantize(self) -> None:
+        """Computes in int8 from now on: weights of each filter on 255 levels, and so each image."""
+        weight = self.weight.detach().float()
+        size = weight.abs().amax((1, 2, 3)) / 127
+        size = torch.where(size == 0, 1.0, size)
+        ones, zeros = torch.ones_like(size), torch.zeros_like(size)
+        shift = zeros if self.bias is None else self.bias.detach().float()
+        gain, shift = (ones, shift) if self.affine is None else self.affine
+        levels = (weight / size.view(-1, 1, 1, 1)).round().to(torch.int8)
+        self.quantized = levels, torch.stack([gain * size, shift])
 
     def _norm(self, y: Tensor) -> Tensor:
         if self.affine is None:

@@ -131,14 +131,24 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
                 padding: Sequence[int] = (0, 0), pool: Sequence[int] = (1, 1),
                 pool_stride: Sequence[int] = (1, 1), pool_padding: Sequence[int] = (0, 0),
                 affine: Optional[Tensor] = None, pool_first: bool = False) -> Tensor:
-    y = F.conv2d(x.to(weight.dtype), weight, bias, stride, padding)
+    dtype = weight.dtype
+    if dtype == torch.int8:  # whole numbers below 2^24
+        dtype, weight = torch.bfloat16, weight.float()
+        most = x.float().abs().amax((1, 2, 3))
+        quantizer = torch.where(most == 0, 1.0, 127 / most)
+        x = (x.float() * quantizer.view(-1, 1, 1, 1)).round().clamp(-127, 127).nan_to_num(-127.0)
+        y = F.conv2d(x, weight, None, stride, padding).round_()
+        gain = affine[0] / quantizer.view(-1, 1, 1, 1)
+    else:
+        y = F.conv2d(x.to(dtype), weight, bias, stride, padding)
+        gain = None if affine is None else affine[0]
     if pool_first:
         y = F.max_pool2d(y, pool, pool_stride, pool_padding)
     if affine is not None:
-        y = _affine(y.permute(0, 2, 3, 1), *affine).permute(0, 3, 1, 2).to(weight.dtype)
+        y = _affine(y.permute(0, 2, 3, 1), gain, affine[1]).permute(0, 3, 1, 2)
     if not pool_first:
         y = F.max_pool2d(y, pool, pool_stride, pool_padding)
-    return y.contiguous(memory_format=torch.channels_last)
+    return y.to(dtype, memory_format=torch.channels_last)
 
 
 def bilinear_labels(logits, size, align_corners=False) -> Tensor:

@@ -15,11 +15,11 @@ struct Named {
   const StemKernel& kernel;
 };
 
-float rounded(float value, bool rounds) { return rounds ? from_bfloat16(to_bfloat16(value)) : value; }
+enum Mode { FLOAT, BFLOAT16, INT8 };
 
 // The output in double, and the largest sum of magnitudes: rounding is relative to it.
 std::vector<double> plain(const Stem& s, const std::vector<float>& x, const std::vector<float>& w,
-                          const Affine& affine, bool pool_first, bool rounds, double* largest) {
+                          const Affine& affine, bool pool_first, double* largest) {
   std::vector<double> y;
   *largest = 0;
   for (int64_t n = 0; n < s.batch; n++)
@@ -37,8 +37,8 @@ std::vector<double> plain(const Stem& s, const std::vector<float>& x, const std:
                 for (int64_t kw = 0; kw < s.kernel_w; kw++) {
                   int64_t iy = my * s.stride_h + kh - s.padding_h, ix = mx * s.stride_w + kw - s.padding_w;
                   if (iy < 0 || iy >= s.height || ix < 0 || ix >= s.width) continue;
-                  double product = double(rounded(x[((n * s.channels + c) * s.height + iy) * s.width + ix], rounds))
-                      * rounded(w[((o * s.channels + c) * s.kernel_h + kh) * s.kernel_w + kw], rounds);
+                  double product = double(x[((n * s.channels + c) * s.height + iy) * s.width + ix])
+                      * w[((o * s.channels + c) * s.kernel_h + kh) * s.kernel_w + kw];
                   sum += product, size += std::fabs(product);
                 }
             if (!pool_first) sum = affine.gain[o] * sum + affine.shift[o];
@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
       {"serial", stem_serial},
 #if defined(__x86_64__)
       {"avx2", stem_avx2}, {"avx512", stem_avx512}, {"avx512bf16", stem_avx512bf16},
+      {"avx512vnni", stem_avx512vnni},
 #endif
   };
   for (int seed = 0; seed < cases; seed++) {
@@ -90,22 +91,30 @@ int main(int argc, char** argv) {
     for (auto* values : {&x, &affine.gain, &affine.shift, &w})
       for (float& value : *values) value = normal(random);
     bool pool_first = random() % 2;
-    for (bool rounds : {false, true})
+    for (Mode mode : {FLOAT, BFLOAT16, INT8})
       for (auto& [name, kernel] : all) {
-        if (!kernel.supported() || (kernel.pairs && !rounds)) continue;
-        double largest;
-        std::vector<double> expected = plain(s, x, w, affine, pool_first, rounds, &largest);
-        std::vector<float> y(expected.size());
-        auto half = [rounds](std::vector<float> values) {
-          for (float& value : values) value = rounded(value, rounds);
-          return values;
-        };
-        std::vector<float> weights = half(w);
+        Lane most = mode == INT8 ? Lane::QUAD : mode == BFLOAT16 ? Lane::PAIR : Lane::FLOAT;
+        if (!kernel.supported() || (kernel.lane != Lane::FLOAT && kernel.lane != most)) continue;
         StemCall call = {};
-        call.s = s, call.y = {y.data(), false};
-        call.x = {{x.data(), false}, s.channels * s.height * s.width, s.height * s.width, s.width, 1, rounds};
-        call.prepare(kernel, {weights.data(), false});
-        call.affine = affine, call.pool_first = pool_first;
+        std::vector<float> weights = w, seen = x;  // what the kernel multiplies
+        for (float& value : weights)
+          value = mode == INT8 ? std::round(40 * std::min(std::max(value, -3.f), 3.f)) : mode == BFLOAT16
+              ? from_bfloat16(to_bfloat16(value)) : value;
+        call.s = s, call.pool_first = pool_first;
+        call.x = {{x.data(), false}, s.channels * s.height * s.width, s.height * s.width, s.width, 1,
+                  mode == BFLOAT16, nullptr};
+        call.prepare(kernel, weights);
+        call.affine = affine;
+        if (mode == INT8) call.quantize(kernel);
+        for (size_t i = 0; i < seen.size(); i++) {
+          float size = mode == INT8 ? call.quantizers[i / (s.channels * s.height * s.width)] : 1;
+          seen[i] = mode == INT8 ? std::nearbyint(x[i] * size) / size : mode == BFLOAT16
+              ? from_bfloat16(to_bfloat16(x[i])) : x[i];
+        }
+        double largest;
+        std::vector<double> expected = plain(s, seen, weights, affine, pool_first, &largest);
+        std::vector<float> y(expected.size());
+        call.y = {y.data(), false};
         call.rows(kernel, 0, s.batch * s.out_height / 2);  // as two threads do
         call.rows(kernel, s.batch * s.out_height / 2, s.batch * s.out_height);
         for (size_t i = 0; i < y.size(); i++)

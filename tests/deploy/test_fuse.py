@@ -80,7 +80,7 @@ def any_numbers(network):
 @pytest.mark.skipif(not {'avx2', 'avx512bw'} & set(available_kernels()),
                     reason='without AVX2 the stem sums in another order than oneDNN')
 @pytest.mark.parametrize('method, network', [
-    *((method, dict(depth=18, stem='imagenet_linear', out_indices=(0, 1, 2))) for method in WITHOUT_OFFSET),
+    *((method, dict(depth=18, stem='imagenet_linear', out_indices=range(4))) for method in WITHOUT_OFFSET),
     ('IRNet', dict(depth=18, stem='imagenet', out_indices=(0, 1))), ('BNN', dict(depth=20, stem='cifar')),
     *(('ReActNet', dict(depth=20, downsample=name)) for name in DOWNSAMPLES)])
 def test_rounds_as_the_trained_network(method, network):
@@ -88,7 +88,7 @@ def test_rounds_as_the_trained_network(method, network):
     trained = any_numbers(BinaryResNet(binarizer=method, **network))
     packed, x = convert(deepcopy(trained)), torch.randn(2, 3, 69, 85)
     with torch.no_grad():
-        last = torch.channels_last  # as data preprocessors hand images over
+        last = torch.channels_last  # as a Runner has them
         for found, expected in zip(packed(x), trained.to(memory_format=last)(x.to(memory_format=last))):
             assert torch.equal(found, expected), (found != expected).float().mean()
     assert expected.unique().numel() > 100

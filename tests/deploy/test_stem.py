@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cmim_mm.deploy import ops
-from cmim_mm.deploy.bfloat16 import to_bfloat16
+from cmim_mm.deploy.bfloat16 import to_bfloat16, to_int8
 from cmim_mm.deploy.convert import convert
 from cmim_mm.deploy.fuse import fuse
 from cmim_mm.deploy.stem import StemConv2d, is_stem
@@ -61,6 +61,46 @@ def test_bfloat16_rounds_operands_and_result(x_dtype, kernel):
     assert found.dtype == torch.bfloat16
     # Half a unit in the last place, and what sums in float32 may move it by.
     assert ((found.double() - exact).abs() <= 2**-8 * exact.abs() + 2**-8).all()
+
+
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('x_dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('pool_first', [False, True])
+def test_int8_sums_whole_numbers(layout, x_dtype, pool_first, kernel):
+    x, weight, bias = operands()
+    x[1] *= 100  # each image has a size of its own
+    x = x.to(x_dtype, memory_format=layout)
+    weight = (weight * 300).round().clamp(-127, 127).to(torch.int8)
+    affine = torch.stack([bias.flip(0), bias])
+    levels = 127 / x.float().abs().amax((1, 2, 3), keepdim=True)
+    y = F.conv2d((x.float() * levels).round().double(), weight.double(), stride=2, padding=3) / levels
+    gain, shift = affine.double().view(2, -1, 1, 1)
+    behind, before = gain * F.max_pool2d(y, 3, 2, 1) + shift, F.max_pool2d(gain * y + shift, 3, 2, 1)
+    expected = behind if pool_first else before
+    found = ops.stem_conv2d(x, weight, None, 2, 3, 3, 2, 1, affine, pool_first)
+    assert found.dtype == torch.bfloat16 and weight.abs().max() > 100
+    assert ((found.double() - expected).abs() <= 2**-8 * expected.abs() + 1e-3).all()
+    in_torch = torch.ops.cmim_mm.torch_stem_conv2d(
+        x, weight, None, (2, 2), (3, 3), (3, 3), (2, 2), (1, 1), affine, pool_first)
+    assert torch.equal(found, in_torch)  # to the last bit
+
+
+def test_int8_of_black_images_and_of_nan(kernel):
+    x, weight, bias = torch.zeros(2, 3, 8, 8), torch.ones(4, 3, 3, 3, dtype=torch.int8), torch.arange(4.0)
+    x[1, 0, 4, 4] = math.nan
+    found = ops.stem_conv2d(x, weight, affine=torch.stack([torch.ones(4), bias]))
+    assert torch.equal(found[0].float(), bias.view(-1, 1, 1).expand(4, 6, 6)) and found[1].isnan().all()
+
+
+def test_a_quantized_stem_is_near_the_trained_one():
+    torch.manual_seed(0)
+    network = BinaryResNet(18, binarizer='ReActNet', stem='imagenet_linear', out_indices=(0, )).eval()
+    network.bn1.running_var.uniform_(0.5, 2)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = network.bn1(network.maxpool(network.conv1(x)))
+        found = to_int8(convert(network)).conv1(x)
+    assert found.dtype == torch.bfloat16 and 0 < (found - expected).abs().mean() < 0.02 * expected.std()
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])

@@ -18,8 +18,9 @@ namespace cmim_mm {
 namespace {
 
 constexpr int LANES = 8, PIXELS = 6, VECTORS = 2;
-constexpr bool PAIRS = false;
+constexpr Lane LANE = Lane::FLOAT;
 using Floats = float __attribute__((vector_size(32)));
+using Sums = Floats;
 
 inline Floats multiply_add(Floats sum, Floats weights, float x) {
   return (Floats)_mm256_fmadd_ps((__m256)weights, _mm256_set1_ps(x), (__m256)sum);
@@ -40,6 +41,6 @@ inline Floats larger(Floats a, Floats b) {
 #include "stem_rows.h"
 
 namespace cmim_mm {
-const StemKernel stem_avx2 = {supported, false, image_row, conv_row, pool_row};
+const StemKernel stem_avx2 = {supported, LANE, largest, image_row, conv_row, pool_row};
 }
 #endif

@@ -18,7 +18,8 @@ bool supported() { return saves_avx512() && __builtin_cpu_supports("avx512bw"); 
 namespace cmim_mm {
 namespace {
 
-constexpr bool PAIRS = false;
+constexpr Lane LANE = Lane::FLOAT;
+using Sums = Floats;
 
 inline Floats multiply_add(Floats sum, Floats weights, float x) {
   return (Floats)_mm512_fmadd_ps((__m512)weights, _mm512_set1_ps(x), (__m512)sum);
@@ -30,6 +31,6 @@ inline Floats multiply_add(Floats sum, Floats weights, float x) {
 #include "stem_rows.h"
 
 namespace cmim_mm {
-const StemKernel stem_avx512 = {supported, false, image_row, conv_row, pool_row};
+const StemKernel stem_avx512 = {supported, LANE, largest, image_row, conv_row, pool_row};
 }
 #endif

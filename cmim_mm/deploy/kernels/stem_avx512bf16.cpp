@@ -18,7 +18,8 @@ bool supported() { return saves_avx512() && __builtin_cpu_supports("avx512bw") &
 namespace cmim_mm {
 namespace {
 
-constexpr bool PAIRS = true;
+constexpr Lane LANE = Lane::PAIR;
+using Sums = Floats;
 
 inline Floats multiply_add(Floats sum, Floats weights, float x) {
   return (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)weights, (__m512bh)_mm512_set1_ps(x));
@@ -30,6 +31,6 @@ inline Floats multiply_add(Floats sum, Floats weights, float x) {
 #include "stem_rows.h"
 
 namespace cmim_mm {
-const StemKernel stem_avx512bf16 = {supported, true, image_row, conv_row, pool_row};
+const StemKernel stem_avx512bf16 = {supported, LANE, largest, image_row, conv_row, pool_row};
 }
 #endif

@@ -6,11 +6,12 @@ namespace {
 
 using namespace cmim_mm;
 
-const StemKernel& chosen(bool bfloat16) {
+const StemKernel& chosen(ScalarType weight) {
 #if defined(__x86_64__)
   const Kernel& kernel = chosen_kernel();
   if (&kernel == &avx512bw || &kernel == &avx512vpopcntdq) {
-    if (bfloat16 && stem_avx512bf16.supported()) return stem_avx512bf16;
+    if (weight == ScalarType::BFloat16 && stem_avx512bf16.supported()) return stem_avx512bf16;
+    if (weight == ScalarType::Char && stem_avx512vnni.supported()) return stem_avx512vnni;
     if (stem_avx512.supported()) return stem_avx512;
   }
   if (&kernel != &serial && stem_avx2.supported()) return stem_avx2;
@@ -31,7 +32,9 @@ void move(const char* name, const Ints& size, const Ints& window, const Ints& st
 Tensor stem_conv2d(Tensor x, Tensor weight, Optional bias, Ints stride, Ints padding, Ints pool, Ints pool_stride,
                    Ints pool_padding, Optional affine, bool pool_first) {
   check("x", x, {ANY, ANY, ANY, ANY}, ScalarType::Float, true);
-  check("weight", weight, {ANY, x.size(1), ANY, ANY}, ScalarType::Float, true);
+  bool whole = weight.scalar_type() == ScalarType::Char;
+  check("weight", weight, {ANY, x.size(1), ANY, ANY}, whole ? ScalarType::Char : ScalarType::Float, true);
+  STD_TORCH_CHECK(!whole || affine, "weight is of torch.int8: expected an affine");
   if (bias) check("bias", *bias, {weight.size(0)}, weight.scalar_type());
   if (affine) check("affine", *affine, {2, weight.size(0)}, ScalarType::Float);
   STD_TORCH_CHECK(!bias || !affine, "both bias and affine are given: expected one of them");
@@ -53,14 +56,18 @@ Tensor stem_conv2d(Tensor x, Tensor weight, Optional bias, Ints stride, Ints pad
   s.pool_padding_h = pool_padding[0], s.pool_padding_w = pool_padding[1];
   move("filter", {s.height, s.width}, {s.kernel_h, s.kernel_w}, stride, padding, s.map_height, s.map_width);
   move("pool", {s.map_height, s.map_width}, pool, pool_stride, pool_padding, s.out_height, s.out_width);
-  ScalarType type = weight.scalar_type();
+  ScalarType type = whole ? ScalarType::BFloat16 : weight.scalar_type();
   Tensor y = new_tensor({s.batch, s.out_channels, s.out_height, s.out_width}, type, {1, 3, 2, 0});
-  bool bfloat16 = type == ScalarType::BFloat16;
-  call.x = {map_of(x), x.stride(0), x.stride(1), x.stride(2), x.stride(3), bfloat16};
+  bool rounds = weight.scalar_type() == ScalarType::BFloat16;
+  call.x = {map_of(x), x.stride(0), x.stride(1), x.stride(2), x.stride(3), rounds, nullptr};
   call.y = map_of(y);
-  const StemKernel& kernel = chosen(bfloat16);
+  const StemKernel& kernel = chosen(weight.scalar_type());
   Tensor filters = dense(weight);
-  call.prepare(kernel, map_of(filters));
+  std::vector<float> values(s.out_channels * s.kernel_h * s.run());
+  for (size_t i = 0; i < values.size(); i++)
+    values[i] = whole ? data<int8_t>(filters)[i] : load(map_of(filters), i);
+  call.prepare(kernel, values);
+  if (whole) call.quantize(kernel);
   call.pool_first = pool_first;
   Tensor terms = bias ? dense(*bias) : affine ? dense(*affine) : filters;
   for (int64_t o = 0; o < s.out_channels; o++) {

@@ -29,6 +29,7 @@ inline const char* name_of(ScalarType type) {
     case ScalarType::Bool: return "torch.bool";
     case ScalarType::Double: return "torch.float64";
     case ScalarType::Half: return "torch.float16";
+    case ScalarType::Char: return "torch.int8";
     default: return "another dtype";
   }
 }
