@@ -30,10 +30,14 @@ inline void store_floats(const Map& map, int64_t at, int64_t count, Floats v) {
   } else if (!map.bfloat16) {
     memcpy(static_cast<float*>(map.data) + at, &v, sizeof v);
   } else {
+#if defined(CMIM_MM_HALVES)
+    Halves halves = (Halves)CMIM_MM_HALVES(v);
+#else
     Words bits = (Words)v;
     bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;  // to nearest, ties to even
     bits = v != v ? Words{} + 0x7fc0 : bits;
     Halves halves = __builtin_convertvector(bits, Halves);
+#endif
     memcpy(static_cast<uint16_t*>(map.data) + at, &halves, sizeof halves);
   }
 }

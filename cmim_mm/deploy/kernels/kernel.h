@@ -114,9 +114,10 @@ struct Kernel {
   void (*conv_row)(const Conv&, const Epilogue&, const uint64_t* bits, const Filters&, int64_t row, Scratch&);
   // The kernel's inner loop on registers alone; gives the number of bits that were multiplied and added.
   int64_t (*limit)(int64_t rounds);
+  const Kernel* with_bf16;  // the same by instructions that not all of its processors have, or null
 };
 
-extern const Kernel serial, avx2, avx512bw, avx512vpopcntdq, neon;
+extern const Kernel serial, avx2, avx512bw, avx512vpopcntdq, avx512vpopcntdq_bf16, neon;
 
 const std::vector<const Kernel*>& kernels();   // those that this machine runs, the best last
 extern "C" const char* cmim_mm_kernels();    // names of those that this machine runs, the best last, by commas

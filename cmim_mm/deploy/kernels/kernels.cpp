@@ -24,6 +24,8 @@ const std::vector<const Kernel*>& kernels() {
 #endif
     };
     all.erase(std::remove_if(all.begin(), all.end(), [](auto kernel) { return !kernel->supported(); }), all.end());
+    for (auto& kernel : all)
+      if (kernel->with_bf16 && kernel->with_bf16->supported()) kernel = kernel->with_bf16;
     return all;
   }();
   return here;

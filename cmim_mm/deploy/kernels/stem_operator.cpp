@@ -9,7 +9,7 @@ using namespace cmim_mm;
 const StemKernel& chosen(ScalarType weight) {
 #if defined(__x86_64__)
   const Kernel& kernel = chosen_kernel();
-  if (&kernel == &avx512bw || &kernel == &avx512vpopcntdq) {
+  if (!strncmp(kernel.name, "avx512", 6)) {
     if (weight == ScalarType::BFloat16 && stem_avx512bf16.supported()) return stem_avx512bf16;
     if (weight == ScalarType::Char && stem_avx512vnni.supported()) return stem_avx512vnni;
     if (stem_avx512.supported()) return stem_avx512;
