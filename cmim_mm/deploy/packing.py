@@ -119,8 +119,9 @@ def for_inference(model: Mapping[str, Any]) -> dict[str, Any]:
         inner = model.pop('neck').get('inner')
         if inner is not None:
             model['neck'] = inner
-    if isinstance(model.get('backbone'), dict):
-        model['backbone'] = {key: value for key, value in model['backbone'].items() if key != 'taps'}
+    for part, key in (('backbone', 'taps'), ('data_preprocessor', 'teacher_scale')):
+        if isinstance(model.get(part), dict):
+            model[part] = {name: value for name, value in model[part].items() if name != key}
     return _without_starts(model)
 
 

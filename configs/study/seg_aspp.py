@@ -1,4 +1,5 @@
-# A head that can be 1-bit, but for its classifier: --vary model.decode_head.conv_cfg.type=Conv2d,cmim_mm.BinaryConv2d
+# A head that can be 1-bit, but for its classifier:
+#   --vary model.decode_head.conv_cfg.type=Conv2d,cmim_mm.BinaryConv2d
 _base_ = './seg.py'
 model = dict(
     backbone=dict(output_stride=16),
