@@ -69,7 +69,7 @@ def fuse(network: nn.Module, folded: bool = False) -> fx.GraphModule:
     readers = {node: SignConv2d(modules[node.target]) for node in graph.nodes
                if _is(node, modules, BinaryConv2d) and _calls(graph, node) == 1}
     for node in readers:
-        chain = _chain(node, modules, readers)
+        chain = _chain(node, modules, readers, folded)
         _put(network, modules, node.target, _join(chain, graph, modules, readers, folded))
     graph.lint()
     return fx.GraphModule(network, graph, type(network).__name__).eval()
@@ -156,7 +156,8 @@ def _norm_of(node: fx.Node, modules: dict[str, nn.Module]) -> Optional[nn.Module
     return module if module is not None and norm_affine(module) is not None else None
 
 
-def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, SignConv2d]) -> _Chain:
+def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, SignConv2d],
+           folded: bool) -> _Chain:
     nodes, norm, shortcut, shortcut_norm, act = [conv], None, None, None, None
     user = _only_user(conv)
     if user is not None and _norm_of(user, modules) is not None:
@@ -167,7 +168,7 @@ def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, 
             and not user.kwargs:
         shortcut = next(node for node in user.all_input_nodes if node is not nodes[-1])
         nodes.append(user)
-        if _norm_of(shortcut, modules) is not None and len(shortcut.users) == 1 \
+        if not folded and _norm_of(shortcut, modules) is not None and len(shortcut.users) == 1 \
                 and shortcut.args[0] not in readers:
             nodes.insert(0, shortcut)
             shortcut_norm, shortcut = modules[shortcut.target], shortcut.args[0]
