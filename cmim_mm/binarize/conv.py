@@ -15,8 +15,9 @@ Size2d = Union[int, tuple[int, int]]
 class BinaryConv2d(nn.Conv2d):
     """y = output_scale * conv2d(binary_input(x), binary_weight(), bias), the scale being 1 for most methods.
 
-    In evaluation without gradients y = sum_scale S + bias, unless filters or activations have an offset.
-    S, the sum of products of signs, is an integer: exact in any order, on any device, in any memory format.
+    In evaluation without gradients, in 32 bits or more, y = sum_scale S + bias, unless filters or activations
+    have an offset. S, the sum of products of signs, is an integer: exact in any order, on any device, in any
+    memory format. 16 bits do not hold it: there, and under autocast, y is computed as in training.
 
     Takes the place of ``nn.Conv2d`` anywhere; in MM modules by
     ``conv_cfg=dict(type='cmim_mm.BinaryConv2d', binarizer='IRNet')``. Stride,
@@ -90,7 +91,9 @@ class BinaryConv2d(nn.Conv2d):
         return alpha * a if gamma is None else gamma.flatten() * alpha * a
 
     def _evaluate(self, x: Tensor) -> Optional[Tensor]:
-        """y by the sum of signs; None where an offset stands in the way, or the method is not 1-bit."""
+        """y by the sum of signs; None where 16 bits or an offset stand in the way, or it is not 1-bit."""
+        if x.element_size() < 4 or torch.is_autocast_enabled(x.device.type):
+            return None
         try:
             weight, form = self.weight_form(), self.activation_form(x)
         except (ValueError, NotImplementedError):

@@ -69,7 +69,8 @@ def _replaced(model: nn.Module, kind: type, make: Callable[[nn.Module, str], nn.
 
 def _fused(backbone: Backbone, name: str, folded: bool) -> nn.Module:
     try:
-        return _replaced(fuse(backbone, folded), nn.Conv2d, lambda conv, name: dense(conv, alike=True))
+        fused = fuse(backbone, folded)
+        return fused if folded else _replaced(fused, nn.Conv2d, lambda conv, name: dense(conv, alike=True))
     except fx.proxy.TraceError:  # a subclass whose forward follows its data: layer by layer
         return backbone
     except ValueError as error:

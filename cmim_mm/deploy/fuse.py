@@ -61,14 +61,15 @@ def fuse(network: nn.Module, folded: bool = False) -> fx.GraphModule:
     # Stages of which no map is asked for.
     graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ('placeholder', 'output'))
     modules = dict(network.named_modules())
+    _pass_by_position(graph)
     _remove_identities(graph, modules)
     if folded:
         _fold_float_norms(graph, network, modules)
     _join_stems(graph, network, modules, norms=not folded)
     readers = {node: SignConv2d(modules[node.target]) for node in graph.nodes
-               if _is(node, modules, BinaryConv2d)}
+               if _is(node, modules, BinaryConv2d) and _calls(graph, node) == 1}
     for node in readers:
-        chain = _chain(node, modules, readers)
+        chain = _chain(node, modules, readers, folded)
         _put(network, modules, node.target, _join(chain, graph, modules, readers, folded))
     graph.lint()
     return fx.GraphModule(network, graph, type(network).__name__).eval()
@@ -76,6 +77,13 @@ def fuse(network: nn.Module, folded: bool = False) -> fx.GraphModule:
 
 def _is(node: fx.Node, modules: dict[str, nn.Module], kind: type) -> bool:
     return node.op == 'call_module' and isinstance(modules[node.target], kind)
+
+
+def _pass_by_position(graph: fx.Graph) -> None:
+    """Layers get their one argument by position, also where a network names it."""
+    for node in graph.nodes:
+        if node.op == 'call_module' and not node.args and len(node.kwargs) == 1:
+            node.args, node.kwargs = tuple(node.kwargs.values()), {}
 
 
 def _remove_identities(graph: fx.Graph, modules: dict[str, nn.Module]) -> None:
@@ -148,17 +156,19 @@ def _norm_of(node: fx.Node, modules: dict[str, nn.Module]) -> Optional[nn.Module
     return module if module is not None and norm_affine(module) is not None else None
 
 
-def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, SignConv2d]) -> _Chain:
+def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, SignConv2d],
+           folded: bool) -> _Chain:
     nodes, norm, shortcut, shortcut_norm, act = [conv], None, None, None, None
     user = _only_user(conv)
     if user is not None and _norm_of(user, modules) is not None:
         nodes.append(user)
         norm = modules[user.target]
     user = _only_user(nodes[-1])
-    if user is not None and user.target in (operator.add, torch.add) and len(user.all_input_nodes) == 2:
+    if user is not None and user.target in (operator.add, torch.add) and len(user.all_input_nodes) == 2 \
+            and not user.kwargs:
         shortcut = next(node for node in user.all_input_nodes if node is not nodes[-1])
         nodes.append(user)
-        if _norm_of(shortcut, modules) is not None and len(shortcut.users) == 1 \
+        if not folded and _norm_of(shortcut, modules) is not None and len(shortcut.users) == 1 \
                 and shortcut.args[0] not in readers:
             nodes.insert(0, shortcut)
             shortcut_norm, shortcut = modules[shortcut.target], shortcut.args[0]

@@ -18,7 +18,7 @@ from .labels import labels_alone
 from .packing import build, packed_state
 
 _DTYPES = {torch.float32: lambda model: model, torch.bfloat16: to_bfloat16, torch.int8: to_int8}
-#: Buffers of norms and shifts that are not multiplied into others.
+#: Buffers of norms and shifts that a convolution takes in, and does not multiply into others.
 _APART = {'affine', 'gain', 'shift_in', 'shortcut_affine'}
 
 
@@ -83,7 +83,8 @@ def fill(model: nn.Module, packed: Packed, name: str) -> nn.Module:
 
 def _is_folded(model: nn.Module, packed: Packed) -> bool:
     """Whether the file has the form of the first ones, which hold no number of a norm by itself."""
-    if _APART & {key.rpartition('.')[2] for key in packed.tensors}:
+    joined = packed.tensors.keys() - model.state_dict().keys()  # an RPReLU by itself has a shift_in too
+    if _APART & {key.rpartition('.')[2] for key in joined}:
         return False
     return bool(_fitted(convert(copy.deepcopy(model)), packed)[1])
 

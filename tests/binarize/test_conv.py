@@ -108,3 +108,19 @@ def test_meta_device_and_dtype():
     conv = BinaryConv2d(4, 6, 3, binarizer='RBNN', device='meta')
     assert {tensor.device.type for tensor in conv.state_dict().values()} == {'meta'}
     assert BinaryConv2d(4, 6, 3, dtype=torch.float64)(torch.randn(1, 4, 5, 5).double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize('autocast', [False, True])
+@pytest.mark.parametrize('bias', [False, True])
+def test_sums_that_16_bits_do_not_hold_are_not_rounded(bias, autocast):
+    """In 16 bits, evaluation without gradients gives what it gives with them, in the same dtype."""
+    torch.manual_seed(0)
+    conv, x = BinaryConv2d(256, 8, 3, bias=bias, binarizer='BiReal').eval(), torch.randn(2, 256, 5, 6) + 1
+    conv.weight.data += 0.01  # most signs are +1, and sums of them beyond 256
+    if not autocast:
+        conv, x = conv.bfloat16(), x.bfloat16()
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        expected = conv(x)
+        with torch.no_grad():
+            found = conv(x)
+    assert found.dtype == torch.bfloat16 and torch.equal(found, expected)

@@ -5,11 +5,13 @@ import pytest
 import torch
 from exact_networks import images, make_exact
 from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
 from torch import nn
 
 from cmim_mm.binarize import BINARIZERS, BinaryConv2d
 from cmim_mm.checkpoint import CheckpointError
 from cmim_mm.deploy.convert import convert
+from cmim_mm.deploy.fuse import fuse
 from cmim_mm.deploy.kernel import available_kernels
 from cmim_mm.deploy.packed_conv import PackedConv2d
 from cmim_mm.deploy.sign_conv import SignConv2d
@@ -128,6 +130,33 @@ def test_a_network_whose_forward_follows_its_data_is_packed_layer_by_layer():
 
     packed = check_exact(make_exact(Skipping(20, binarizer='BiReal')), images(1, 3, 16, 16))
     assert isinstance(packed, Skipping) and sum(isinstance(m, PackedConv2d) for m in packed.modules()) == 18
+
+
+class Joined(BaseModule):
+    """Two binary convolutions with norms, a normed shortcut, and ``forward`` as given."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.conv1, self.conv2 = (BinaryConv2d(4, 4, 3, padding=1, binarizer='ReActNet') for _ in range(2))
+        self.norm1, self.norm2, self.shortcut = (nn.BatchNorm2d(4) for _ in range(3))
+        self.function = forward
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+@pytest.mark.parametrize('forward', [
+    lambda m, x: m.norm1(input=m.conv1(x=x)) + m.shortcut(input=x),
+    lambda m, x: torch.add(m.norm1(m.conv1(x)), m.shortcut(x), alpha=2),
+    lambda m, x: m.norm2(m.conv1(m.norm1(m.conv1(x)))) + m.shortcut(x),
+    lambda m, x: m.shortcut(m.conv1(x)) + m.shortcut(x),
+    lambda m, x: m.norm2(m.conv2(m.norm1(m.conv1(x)) + m.shortcut(x))) + m.shortcut(x)],
+    ids=['named arguments', 'scaled sum', 'shared convolution', 'one norm in both places', 'norm twice'])
+def test_unusual_networks(forward):
+    trained, x = any_numbers(Joined(forward)), torch.randn(2, 4, 5, 6)
+    with torch.no_grad():
+        expected = trained(x)
+        assert torch.equal(convert(fuse(trained))(x), expected)
 
 
 @pytest.mark.parametrize('norm, act', [('BN', 'PReLU'), ('BN', 'GELU'), (None, 'ReLU'), ('BN', None),

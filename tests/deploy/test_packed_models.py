@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn import ConvModule
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.apis import MMSegInferencer, inference_model, init_model
@@ -14,6 +15,8 @@ from cmim_mm.checkpoint import CheckpointError, load_checkpoint_file
 from cmim_mm.datasets.nyud_meta import CLASSES, PALETTE
 from cmim_mm.deploy import load, pack_checkpoint, read, write
 from cmim_mm.deploy.convert import convert, prepare
+from cmim_mm.deploy.format import Packed
+from cmim_mm.deploy.loading import fill
 from cmim_mm.deploy.packing import build, for_inference, inference_config, packed_state
 from cmim_mm.deploy.safe_config import as_data, check_config
 from cmim_mm.deploy.sign_conv import SignConv2d
@@ -119,6 +122,29 @@ def test_the_first_files_are_read(case, name, tmp_path):
         found = load(path)(x)
         assert torch.equal(found, prepare(folded)(x))
         torch.testing.assert_close(found, case.model(x), rtol=1e-3, atol=1e-3)
+
+
+def with_shortcut(*layers):
+    network = BinaryResNet(20, binarizer='ReActNet')
+    network.layer2[0].downsample = nn.Sequential(nn.AvgPool2d(2), *layers)
+    return network
+
+
+@pytest.mark.parametrize('make, kept', [
+    (lambda: BinaryResNet(20, binarizer='ReActNet'), 'act.shift_in'),
+    (lambda: with_shortcut(nn.Conv2d(16, 32, 1), nn.ReLU(), nn.BatchNorm2d(32)),
+     'layer2.0.downsample.3.running_var'),
+    (lambda: with_shortcut(ConvModule(16, 32, 1, norm_cfg=dict(type='BN'), act_cfg=None)),
+     'layer2.0.downsample.1.conv.bias')])
+@torch.no_grad()
+def test_what_the_first_files_keep_by_itself(make, kept):
+    """An RPReLU and a norm behind no convolution; a convolution in a module of its own has its norm in it."""
+    first = convert(make(), folded=True)
+    state = packed_state(first)
+    assert kept in state and not any(key.endswith(('gain', 'affine', 'conv1.shift_in')) for key in state)
+    found, x = fill(make(), Packed({}, {}, state, {}), 'first.cmim'), torch.randn(1, 3, 16, 16)
+    for one, other in zip(found(x), first(x)):
+        assert torch.equal(one, other)
 
 
 def test_sizes(case):
