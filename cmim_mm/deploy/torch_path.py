@@ -135,7 +135,8 @@ def stem_conv2d(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride
     if dtype == torch.int8:  # whole numbers below 2^24
         dtype, weight = torch.bfloat16, weight.float()
         most = x.float().abs().amax((1, 2, 3))
-        quantizer = torch.where(most == 0, 1.0, 127 / most)
+        levels = torch.full_like(most, 127)  # a number would be multiplied by the reciprocal
+        quantizer = torch.where(most == 0, 1.0, levels / most)
         x = (x.float() * quantizer.view(-1, 1, 1, 1)).round().clamp(-127, 127).nan_to_num(-127.0)
         y = F.conv2d(x, weight, None, stride, padding).round_()
         gain = affine[0] / quantizer.view(-1, 1, 1, 1)
