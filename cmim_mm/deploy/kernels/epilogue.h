@@ -56,8 +56,8 @@ void finish_threshold(const Epilogue& e, const Tile& t) {
 }
 
 // A vector of channels after the other, each over all pixels of the tile: its tables stay in registers. PLAIN:
-// vectors are full, and there is neither T nor a border.
-template <bool PLAIN>
+// vectors are full, and there is neither T nor a border. AFFINE: y = scale S + offset. Each saves branches a vector.
+template <bool PLAIN, bool AFFINE>
 void finish_fused(const Conv& c, const Epilogue& e, const Tile& t) {
   uint64_t words[PIXELS] = {};
   // Copies: for all that the compiler knows, what is stored below could change the arguments.
@@ -67,31 +67,36 @@ void finish_fused(const Conv& c, const Epilogue& e, const Tile& t) {
   const float low = e.low, high = e.high;
   const int64_t pixels = t.pixels, step = c.out_channels, first = t.at * step + t.channel;
   for (int64_t i = 0; i < t.count; i += LANES) {
-    auto table = [&t, i](const float* data) { return data ? vector_at<Floats>(data + t.lane + i) : Floats{}; };
-    const Floats scale = table(e.scale), gain = table(e.gain), offset = table(e.offset), window = table(e.window);
-    const Floats shortcut_gain = table(e.shortcut_gain), shortcut_offset = table(e.shortcut_offset);
-    const Floats shift_in = table(e.shift_in), positive = table(e.positive), negative = table(e.negative);
-    const Floats shift_out = table(e.shift_out), threshold = table(e.next_threshold);
+    auto table = [&t, i](const float* data) { return vector_at<Floats>(data + t.lane + i); };
+    const Floats scale = table(e.scale), offset = table(e.offset);
+    Floats gain, shortcut_gain, shortcut_offset, shift_in, positive, negative, shift_out, threshold;
+    if (has_gain) gain = table(e.gain);
+    if (has_shortcut_gain) shortcut_gain = table(e.shortcut_gain), shortcut_offset = table(e.shortcut_offset);
+    if (bends) {
+      shift_in = table(e.shift_in), positive = table(e.positive);
+      negative = table(e.negative), shift_out = table(e.shift_out);
+    }
+    if (has_bits) threshold = table(e.next_threshold);
     const int64_t live = PLAIN ? LANES : std::min<int64_t>(LANES, t.count - i);
     for (int64_t p = 0; p < pixels; p++) {
       int64_t at = first + p * step + i;
       Floats v = __builtin_convertvector(sums_at(t, p, i), Floats) * scale;
-      if (!PLAIN && e.window) v += window * float(t.pixel[p].total);
-      v = has_gain ? affine(v, gain, offset) : v + offset;
+      if (!PLAIN && e.window) v += table(e.window) * float(t.pixel[p].total);
+      v = !AFFINE && has_gain ? affine(v, gain, offset) : v + offset;
       if (!PLAIN && e.border && t.pixel[p].edge)
         for (int64_t kh = 0; kh < c.kernel_h; kh++)
           for (int64_t kw = 0; kw < c.kernel_w; kw++)
             if (!c.row_inside(t.y, kh) || !c.column_inside(t.x + p, kw))
               v -= table(e.border + (kh * c.kernel_w + kw) * c.groups * c.lanes());
-      if (shortcuts.data) {
+      if (!AFFINE && shortcuts.data) {
         Floats shortcut = load_floats(shortcuts, at, live);
         v += has_shortcut_gain ? affine(shortcut, shortcut_gain, shortcut_offset) : shortcut;
       }
-      if (bends) {
+      if (!AFFINE && bends) {
         v += shift_in;
         v = v * (v > Floats{} ? positive : negative) + shift_out;
       }
-      if (clamps) {
+      if (!AFFINE && clamps) {
         v = v < low ? Floats{} + low : v;
         v = v > high ? Floats{} + high : v;
       }
@@ -107,8 +112,9 @@ void finish(const Conv& c, const Epilogue& e, const Tile& t) {
   if (e.sums) finish_sums(c, e, t);
   if (e.threshold) finish_threshold(e, t);
   if (!e.scale) return;
-  if (e.window || e.border || t.count % LANES) finish_fused<false>(c, e, t);
-  else finish_fused<true>(c, e, t);
+  if (e.window || e.border || t.count % LANES) finish_fused<false, false>(c, e, t);
+  else if (e.shortcut.data || e.shift_in || e.clamp || e.gain) finish_fused<true, false>(c, e, t);
+  else finish_fused<true, true>(c, e, t);
 }
 
 }  // namespace
