@@ -54,7 +54,7 @@ def test_packed_networks_write_labels_alone(load, tmp_path):
         assert labels.shape == (1, 32, 64) and labels.dtype == torch.int64
         made[name] = {event.key for event in profile.key_averages()} & (ours | theirs)
     assert made == {'twin, float32': theirs, 'twin, bfloat16': theirs, 'simulation, float32': theirs,
-                    'packed, float32': ours, 'packed, bfloat16': ours}
+                    'packed, float32': ours, 'packed, bfloat16': ours, 'packed, int8': ours}
 
 
 def test_exactness_of_a_checkpoint(load, repository, rooms_root, tmp_path, capsys):
@@ -63,7 +63,7 @@ def test_exactness_of_a_checkpoint(load, repository, rooms_root, tmp_path, capsy
     torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), tmp_path / 'a.pth')
     options = ['--cfg-options', 'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
     figures = []
-    for more in ([], ['--rounding'], ['--bfloat16', '--half']):
+    for more in ([], ['--rounding'], ['--bfloat16', '--half'], ['--int8']):
         given = [config, str(tmp_path / 'a.pth'), '--data-root', str(rooms_root), '--images', '1']
         load('exactness').main([*given, *more, *options])
         lines = [line.split('|') for line in capsys.readouterr().out.splitlines() if line.startswith('| ')]
@@ -72,4 +72,4 @@ def test_exactness_of_a_checkpoint(load, repository, rooms_root, tmp_path, capsy
         figures.append([float(value) for value in rows['pixel/rmse']])
     # Untrained norms leave sums at their thresholds, so rounding shows.
     assert len({trained for trained, _ in figures}) == 1 and all(0 < other < 10 for _, other in figures)
-    assert figures[2][1] != figures[2][0]
+    assert all(figures[i][1] != figures[i][0] for i in (2, 3))
