@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from cmim_mm.binarize import BinaryConv2d
 
 from . import ops
+from .geometry import conv_geometry
 from .nonlinear import Nonlinear, norm_affine, norm_as_computed
 from .sign_conv import SignConv2d, vector
 
@@ -127,7 +128,7 @@ class PackedConv2d(SignConv2d):
 
         Args:
             x: (N, C, H, W) float, or its bits (int64) where ``takes_bits``.
-            shortcut: (N, O, H', W'), added before the nonlinearity.
+            shortcut: (N, O, H', W') or what is broadcast to it, added before the nonlinearity.
             next_threshold: (O,); the bits of y >= it are packed.
 
         Returns:
@@ -135,10 +136,13 @@ class PackedConv2d(SignConv2d):
             or, unless ``writes_map``, the bits alone.
         """
         rows, columns = self.crop
-        if shortcut is not None and (rows or columns):
-            shortcut = F.pad(shortcut, (columns, 0, rows, 0))
+        x = self.pack(x)
+        if shortcut is not None:
+            shortcut = self._spread(shortcut, x)
+            if rows or columns:
+                shortcut = F.pad(shortcut, (columns, 0, rows, 0))
         y, bits = ops.binary_conv2d_fused(
-            self.pack(x), self._weight, self.scale, self._offset, *self.geometry(), self.window, self._border,
+            x, self._weight, self.scale, self._offset, *self.geometry(), self.window, self._border,
             shortcut, self._nonlinearity, self.low, self.high, self.y_dtype if self.writes_map else None,
             next_threshold, self.next_groups, self._prepared, self.gain, self.shortcut_affine)
         if rows or columns:
@@ -147,6 +151,14 @@ class PackedConv2d(SignConv2d):
         if next_threshold is None:
             return y
         return (y, bits) if self.writes_map else bits
+
+
+    def _spread(self, shortcut: Tensor, bits: Tensor) -> Tensor:
+        """One that would be broadcast, at the output's size."""
+        if shortcut.shape[:-2] == (len(bits), self.out_channels) and min(shortcut.shape[2:]) > 1:
+            return shortcut
+        height, width = conv_geometry(bits, self._weight, *self.geometry()).out_size
+        return shortcut.expand(len(bits), self.out_channels, height - self.crop[0], width - self.crop[1])
 
 
 def _is_zero(part: Union[Tensor, float]) -> bool:

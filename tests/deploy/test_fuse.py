@@ -139,6 +139,7 @@ class Joined(BaseModule):
         super().__init__()
         self.conv1, self.conv2 = (BinaryConv2d(4, 4, 3, padding=1, binarizer='ReActNet') for _ in range(2))
         self.norm1, self.norm2, self.shortcut = (nn.BatchNorm2d(4) for _ in range(3))
+        self.pool, self.shift = nn.AdaptiveAvgPool2d(1), nn.Parameter(torch.randn(4, 1, 1))
         self.function = forward
 
     def forward(self, x):
@@ -150,8 +151,11 @@ class Joined(BaseModule):
     lambda m, x: torch.add(m.norm1(m.conv1(x)), m.shortcut(x), alpha=2),
     lambda m, x: m.norm2(m.conv1(m.norm1(m.conv1(x)))) + m.shortcut(x),
     lambda m, x: m.shortcut(m.conv1(x)) + m.shortcut(x),
-    lambda m, x: m.norm2(m.conv2(m.norm1(m.conv1(x)) + m.shortcut(x))) + m.shortcut(x)],
-    ids=['named arguments', 'scaled sum', 'shared convolution', 'one norm in both places', 'norm twice'])
+    lambda m, x: m.norm2(m.conv2(m.norm1(m.conv1(x)) + m.shortcut(x))) + m.shortcut(x),
+    lambda m, x: m.norm1(m.conv1(x)) + m.pool(m.shortcut(x)),
+    lambda m, x: m.norm1(m.conv1(x)) + m.shift],
+    ids=['named arguments', 'scaled sum', 'shared convolution', 'one norm in both places', 'norm twice',
+         'a number an image', 'a number a channel'])
 def test_unusual_networks(forward):
     trained, x = any_numbers(Joined(forward)), torch.randn(2, 4, 5, 6)
     with torch.no_grad():
