@@ -40,6 +40,8 @@ def to_bfloat16(model: nn.Module) -> nn.Module:
 def to_int8(model: nn.Module) -> nn.Module:
     """As ``to_bfloat16``, but for the stem: its weights and the image in int8, its result in bfloat16.
 
+    On other devices, and for compilers, it stays in bfloat16.
+
     Args:
         model: As ``convert`` gives it; changed in place.
     """
