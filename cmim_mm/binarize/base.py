@@ -26,7 +26,8 @@ class WeightForm(NamedTuple):
         return scaled + self.offset if isinstance(self.offset, Tensor) else scaled
 
 
-def _is(part: Union[Tensor, float], number: float) -> bool:
+def is_number(part: Union[Tensor, float], number: float) -> bool:
+    """Whether a part of a form is that number, and no tensor."""
     return not isinstance(part, Tensor) and part == number
 
 
@@ -46,8 +47,8 @@ class ActivationForm(NamedTuple):
         """The binary activation of x, of x's shape and dtype; no gradient."""
         s = sign(x, self.threshold)
         with torch.no_grad():
-            s = s if _is(self.scale, 1) else s.mul_(self.scale)
-            return s if _is(self.offset, 0) else s.add_(self.offset)
+            s = s if is_number(self.scale, 1) else s.mul_(self.scale)
+            return s if is_number(self.offset, 0) else s.add_(self.offset)
 
 
 class Binarizer(nn.Module):

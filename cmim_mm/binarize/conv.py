@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .base import ActivationForm, WeightForm, build_binarizer
+from .base import ActivationForm, WeightForm, build_binarizer, is_number
 from .convolve import convolve
 
 Size2d = Union[int, tuple[int, int]]
@@ -90,6 +90,11 @@ class BinaryConv2d(nn.Conv2d):
         gamma = self.binarizer.output_scale()
         return alpha * a if gamma is None else gamma.flatten() * alpha * a
 
+    def scaled_bias(self) -> Optional[Tensor]:
+        """gamma bias, (O,); None without a bias."""
+        gamma = self.binarizer.output_scale()
+        return self.bias if self.bias is None or gamma is None else gamma.flatten() * self.bias
+
     def _evaluate(self, x: Tensor) -> Optional[Tensor]:
         """y by the sum of signs; None where 16 bits or an offset stand in the way, or it is not 1-bit."""
         if x.element_size() < 4 or torch.is_autocast_enabled(x.device.type):
@@ -98,16 +103,14 @@ class BinaryConv2d(nn.Conv2d):
             weight, form = self.weight_form(), self.activation_form(x)
         except (ValueError, NotImplementedError):
             return None
-        if any(isinstance(part, Tensor) or part != 0 for part in (weight.offset, form.offset)):
+        if not (is_number(weight.offset, 0) and is_number(form.offset, 0)):
             return None
         signs = form._replace(scale=1.0).value(x).to(x.dtype)
         s = self._conv_forward(signs, weight.sign.to(self.weight.dtype), None)
         s = s.round_()  # Winograd's algorithm is off by a little
         y = s.mul_(self.sum_scale(weight, form).to(s.dtype).view(-1, 1, 1))
-        if self.bias is None:
-            return y
-        gamma = self.binarizer.output_scale()
-        return y + (self.bias if gamma is None else gamma.flatten() * self.bias).view(-1, 1, 1)
+        bias = self.scaled_bias()
+        return y if bias is None else y + bias.view(-1, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training or torch.is_grad_enabled() or torch.jit.is_tracing()):
@@ -117,9 +120,8 @@ class BinaryConv2d(nn.Conv2d):
         binary = self.binary_input(x)
         if self.recording and self.training:
             self.last_pair = x, binary
-        weight, bias, scale = self.binary_weight(), self.bias, self.binarizer.output_scale()
+        weight, scale = self.binary_weight(), self.binarizer.output_scale()
         if scale is not None:
             # In the filters it costs no pass over the output, and 0 is no special case.
             weight = weight * scale.unsqueeze(-1)
-            bias = None if bias is None else bias * scale.flatten()
-        return convolve(self, binary, x, weight, bias)
+        return convolve(self, binary, x, weight, self.scaled_bias())

@@ -25,7 +25,7 @@ def to_bfloat16(model: nn.Module) -> nn.Module:
     """
     for module in model.modules():
         if isinstance(module, (DenseConv2d, nn.PReLU)):
-            for parameter in module.parameters():
+            for parameter in module.parameters():  # buffers, a stem's norm, stay float32
                 parameter.data = parameter.bfloat16()
         elif isinstance(module, PackedConv2d):
             module.y_dtype = torch.bfloat16

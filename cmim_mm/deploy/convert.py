@@ -15,13 +15,13 @@ from cmim_mm.models.heads.seg_heads import SegformerHead
 from .bilinear import bilinear, fold_relu
 from .dense import LINEAR, dense
 from .fuse import fuse
-from .nonlinear import as_nonlinear, norm_affine
+from .nonlinear import as_nonlinear, is_affine
 from .packed_conv import PackedConv2d
 from .sign_conv import SignConv2d
 
 
 def convert(model: nn.Module, folded: bool = False) -> nn.Module:
-    """Every binary convolution in packed form, joined with what follows it; norms folded where that is exact.
+    """Every binary convolution in packed form, joined with what follows it, its norm too.
 
     What comes out depends on the model's structure alone, names of layers stay: the state of one converted
     model fits another one that was built alike.
@@ -98,7 +98,7 @@ def _fold(module: ConvModule, name: str, folded: bool) -> None:
             module.conv.fold_nonlinear(act)
             module.with_activation = False
             del module.activate
-    elif type(module.conv) in LINEAR and norm is not None and norm_affine(norm) is not None:
+    elif type(module.conv) in LINEAR and norm is not None and is_affine(norm):
         module.conv = fuse_conv_bn_eval(module.conv, norm)
     else:
         return

@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from cmim_mm.binarize import BinaryConv2d
 from cmim_mm.models.keep_format import keep_format
 
-from .nonlinear import Nonlinear, as_nonlinear, norm_affine
+from .nonlinear import Nonlinear, as_nonlinear, is_affine
 from .packed_conv import PackedConv2d
 from .sign_conv import SignConv2d
 from .stem import StemConv2d, is_stem
@@ -95,10 +95,9 @@ def _remove_identities(graph: fx.Graph, modules: dict[str, nn.Module]) -> None:
 
 def _fold_float_norms(graph: fx.Graph, network: nn.Module, modules: dict[str, nn.Module]) -> None:
     for node in list(graph.nodes):
-        norm = _only_user(node)
-        if (node.op == 'call_module' and type(modules[node.target]) is nn.Conv2d and norm is not None
-                and _calls(graph, node) == 1
-                and norm.op == 'call_module' and norm_affine(modules[norm.target]) is not None):
+        norm = _next_layer(node)
+        if (_norm_of(norm, modules) is not None and type(modules[node.target]) is nn.Conv2d
+                and _calls(graph, node) == 1):
             _put(network, modules, node.target, fuse_conv_bn_eval(modules[node.target], modules[norm.target]))
             norm.replace_all_uses_with(node)
             graph.erase_node(norm)
@@ -116,16 +115,16 @@ def _join_stems(graph: fx.Graph, network: nn.Module, modules: dict[str, nn.Modul
             continue
         takes_norm = norms and conv.bias is None
         norm, pool = None, _next_layer(node)
-        if pool is not None and takes_norm and _norm_of(pool, modules) is not None:
+        if takes_norm and _norm_of(pool, modules) is not None:
             norm, pool = pool, _next_layer(pool)
         if pool is not None and isinstance(modules[pool.target], _RISING):
             pool = _next_layer(pool)
         if pool is None or not is_stem(conv, modules[pool.target]):
             continue
         behind = _next_layer(pool) if takes_norm and norm is None and pool.args[0] is node else None
-        pool_first = behind is not None and _norm_of(behind, modules) is not None
+        pool_first = _norm_of(behind, modules) is not None
         norm = behind if pool_first else norm
-        stem = StemConv2d(conv, norm and modules[norm.target], modules[pool.target], pool_first)
+        stem = StemConv2d(conv, _norm_of(norm, modules), modules[pool.target], pool_first)
         _put(network, modules, node.target, stem)
         for gone in filter(None, (pool, norm)):
             gone.replace_all_uses_with(gone.args[0])
@@ -151,18 +150,18 @@ def _next_layer(node: fx.Node) -> Optional[fx.Node]:
     return user if user is not None and user.op == 'call_module' else None
 
 
-def _norm_of(node: fx.Node, modules: dict[str, nn.Module]) -> Optional[nn.Module]:
-    module = modules[node.target] if node.op == 'call_module' else None
-    return module if module is not None and norm_affine(module) is not None else None
+def _norm_of(node: Optional[fx.Node], modules: dict[str, nn.Module]) -> Optional[nn.Module]:
+    module = modules[node.target] if node is not None and node.op == 'call_module' else None
+    return module if is_affine(module) else None
 
 
 def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, SignConv2d],
            folded: bool) -> _Chain:
-    nodes, norm, shortcut, shortcut_norm, act = [conv], None, None, None, None
+    nodes, shortcut, shortcut_norm, act = [conv], None, None, None
     user = _only_user(conv)
-    if user is not None and _norm_of(user, modules) is not None:
+    norm = _norm_of(user, modules)
+    if norm is not None:
         nodes.append(user)
-        norm = modules[user.target]
     user = _only_user(nodes[-1])
     if user is not None and user.target in (operator.add, torch.add) and len(user.all_input_nodes) == 2 \
             and not user.kwargs:
@@ -171,7 +170,7 @@ def _chain(conv: fx.Node, modules: dict[str, nn.Module], readers: dict[fx.Node, 
         if not folded and _norm_of(shortcut, modules) is not None and len(shortcut.users) == 1 \
                 and shortcut.args[0] not in readers:
             nodes.insert(0, shortcut)
-            shortcut_norm, shortcut = modules[shortcut.target], shortcut.args[0]
+            shortcut_norm, shortcut = _norm_of(shortcut, modules), shortcut.args[0]
     user = _only_user(nodes[-1])
     if user is not None and user.op == 'call_module' \
             and as_nonlinear(modules[user.target], modules[conv.target].out_channels) is not None:

@@ -46,9 +46,14 @@ def as_nonlinear(module: nn.Module, channels: int) -> Optional[Nonlinear]:
     return None
 
 
+def is_affine(norm: nn.Module) -> bool:
+    """Whether a module is a batch norm that evaluates by running statistics."""
+    return isinstance(norm, _BatchNorm) and norm.running_mean is not None
+
+
 def norm_affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
-    """gain, shift, (O,) float64, of a batch norm that evaluates by running statistics; None of others."""
-    if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
+    """gain, shift, (O,) float64, of a norm that :func:`is_affine` accepts; None of others."""
+    if not is_affine(norm):
         return None
     gain = (norm.running_var.detach().double() + norm.eps).rsqrt()
     if norm.weight is not None:
@@ -57,13 +62,11 @@ def norm_affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
     return gain, shift if norm.bias is None else shift + norm.bias.detach().double()
 
 
-def norm_as_computed(norm: nn.Module) -> Optional[Tensor]:
+def norm_as_computed(norm: nn.Module) -> Tensor:
     """(2, O) float32, the gain and shift of such a norm as torch computes them, to the last bit.
 
     ``norm(x)`` on a CPU is gain x + shift, rounded once.
     """
-    if norm_affine(norm) is None:
-        return None
     var, weight, bias = (None if part is None else part.detach().float()
                          for part in (norm.running_var, norm.weight, norm.bias))
     mean = norm.running_mean.detach().float()

@@ -6,10 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmim_mm.binarize import BinaryConv2d
+from cmim_mm.binarize.base import is_number
 
 from . import ops
 from .geometry import conv_geometry
-from .nonlinear import Nonlinear, norm_affine, norm_as_computed
+from .nonlinear import Nonlinear, is_affine, norm_affine, norm_as_computed
 from .sign_conv import SignConv2d, vector
 
 
@@ -56,11 +57,11 @@ class PackedConv2d(SignConv2d):
             form = conv.activation_form(conv.weight.new_zeros(1, conv.in_channels, 1, 1))
             a, gamma = vector(form.scale), conv.binarizer.output_scale()
             gamma = torch.ones(1) if gamma is None else gamma.flatten()
-            bias = torch.zeros(self.out_channels) if conv.bias is None else gamma * conv.bias
+            bias = conv.scaled_bias()
             self._add('scale', conv.sum_scale(weight, form).expand(self.out_channels))
-            self._add('offset', bias)
-            self._add('window', None if _is_zero(weight.offset) else gamma * vector(weight.offset) * a)
-            self._add('level', None if _is_zero(form.offset) else vector(form.offset) / a,
+            self._add('offset', torch.zeros(self.out_channels) if bias is None else bias)
+            self._add('window', None if is_number(weight.offset, 0) else gamma * vector(weight.offset) * a)
+            self._add('level', None if is_number(form.offset, 0) else vector(form.offset) / a,
                       isinstance(form.offset, Tensor))
         for name in ('gain', 'shortcut_affine', 'shift_in', 'positive', 'negative', 'shift'):
             self._add(name, None)
@@ -72,15 +73,14 @@ class PackedConv2d(SignConv2d):
 
     def fold_norm(self, norm: nn.Module) -> bool:
         """Takes in a batch norm behind the convolution; False where it is none."""
-        affine = norm_affine(norm)
-        if affine is None:
+        if not is_affine(norm):
             return False
         if self.is_monotone and not self.has_bias and not self.folded:
             gain, shift = norm_as_computed(norm)
             self._add('gain', gain)
             self.offset.copy_(shift)
             return True
-        gain, shift = affine
+        gain, shift = norm_affine(norm)
         self.offset.copy_(self.offset * gain + shift)
         for part in (self.scale, self.window):
             if part is not None:
@@ -159,7 +159,3 @@ class PackedConv2d(SignConv2d):
             return shortcut
         height, width = conv_geometry(bits, self._weight, *self.geometry()).out_size
         return shortcut.expand(len(bits), self.out_channels, height - self.crop[0], width - self.crop[1])
-
-
-def _is_zero(part: Union[Tensor, float]) -> bool:
-    return not isinstance(part, Tensor) and part == 0

@@ -136,6 +136,6 @@ int64_t limit(int64_t rounds) {
 #include "rows.h"
 
 namespace cmim_mm {
-const Kernel avx2 = {"avx2", supported, Layout::NIBBLES, pack_row, conv_row, limit, nullptr};
+const Kernel avx2 = {"avx2", supported, Layout::NIBBLES, pack_row, conv_row, limit};
 }
 #endif

@@ -1,4 +1,4 @@
-// The vectors of rows.h for both AVX-512 kernels; included inside their targets.
+// The vectors of rows.h for the AVX-512 kernels and stems; included inside their targets.
 namespace cmim_mm {
 namespace {
 

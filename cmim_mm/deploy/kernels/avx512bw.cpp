@@ -163,6 +163,6 @@ int64_t limit(int64_t rounds) {
 #include "rows.h"
 
 namespace cmim_mm {
-const Kernel avx512bw = {"avx512bw", supported, Layout::LANES, pack_row, conv_row, limit, nullptr};
+const Kernel avx512bw = {"avx512bw", supported, Layout::LANES, pack_row, conv_row, limit};
 }
 #endif

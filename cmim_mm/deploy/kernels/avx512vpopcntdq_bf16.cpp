@@ -17,7 +17,6 @@ bool supported() { return avx512vpopcntdq.supported() && __builtin_cpu_supports(
 #include "avx512vpopcntdq.h"
 
 namespace cmim_mm {
-const Kernel avx512vpopcntdq_bf16 = {
-    "avx512vpopcntdq", supported, Layout::LANES, pack_row, conv_row, limit, nullptr};
+const Kernel avx512vpopcntdq_bf16 = {"avx512vpopcntdq", supported, Layout::LANES, pack_row, conv_row, limit};
 }
 #endif

@@ -52,7 +52,8 @@ struct Map {
 //     t = v + shift_in, v = t (t > 0 ? positive : negative) + shift_out
 //     v = min(max(v, low), high), NaN stays;  y = v, bit = v >= next_threshold.
 // Where it has a gain of its own, shortcut is shortcut_gain shortcut + shortcut_offset. A product with a gain is
-// rounded once with the sum that it goes into, as torch's batch norm does. A null pointer leaves its term out. Channel o of group g stands at [g * lanes + o] of each table.
+// rounded once with the sum that it goes into, as torch's batch norm does. A null pointer leaves its term out.
+// Channel o of group g stands at [g * lanes + o] of each table.
 struct Epilogue {
   int32_t* sums = nullptr;
   const int32_t *threshold = nullptr, *flip = nullptr;  // flip: 0 or -1
@@ -114,7 +115,7 @@ struct Kernel {
   void (*conv_row)(const Conv&, const Epilogue&, const uint64_t* bits, const Filters&, int64_t row, Scratch&);
   // The kernel's inner loop on registers alone; gives the number of bits that were multiplied and added.
   int64_t (*limit)(int64_t rounds);
-  const Kernel* with_bf16;  // the same by instructions that not all of its processors have, or null
+  const Kernel* with_bf16 = nullptr;  // the same by instructions that not all of its processors have, or null
 };
 
 extern const Kernel serial, avx2, avx512bw, avx512vpopcntdq, avx512vpopcntdq_bf16, neon;

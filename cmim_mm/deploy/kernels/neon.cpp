@@ -74,6 +74,6 @@ int64_t limit(int64_t rounds) {
 #include "rows.h"
 
 namespace cmim_mm {
-const Kernel neon = {"neon", supported, Layout::LANES, pack_row, conv_row, limit, nullptr};
+const Kernel neon = {"neon", supported, Layout::LANES, pack_row, conv_row, limit};
 }
 #endif

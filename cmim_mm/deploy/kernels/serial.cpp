@@ -84,6 +84,6 @@ int64_t limit(int64_t rounds) {
 
 }  // namespace
 
-const Kernel serial = {"serial", supported, Layout::PLAIN, pack_row, conv_row, limit, nullptr};
+const Kernel serial = {"serial", supported, Layout::PLAIN, pack_row, conv_row, limit};
 
 }  // namespace cmim_mm

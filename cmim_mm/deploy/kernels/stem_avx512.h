@@ -1,4 +1,4 @@
-// The tiles and maxima of stem_rows.h for both AVX-512 stems; included inside their targets.
+// The tiles and maxima of stem_rows.h for the AVX-512 stems; included inside their targets.
 #include "avx512.h"
 
 namespace cmim_mm {

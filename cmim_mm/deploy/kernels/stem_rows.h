@@ -58,11 +58,13 @@ bool is_run(const Stem& s, const Image& x) {
 // A row of one channel, or a run.
 void load_line(const Stem& s, const Image& x, int64_t n, int64_t row, int64_t c, float* values) {
   int64_t from = n * x.stride_n + c * x.stride_c + row * x.stride_h;
+  if (x.map.bfloat16) {
+    for (int64_t i = 0; i < s.width; i++) values[i] = load(x.map, from + i * x.stride_w);
+    return;
+  }
   auto* source = static_cast<const float*>(x.map.data) + from;
   if (is_run(s, x)) {
     memcpy(values, source, 4 * s.width * s.channels);
-  } else if (x.map.bfloat16) {
-    for (int64_t i = 0; i < s.width; i++) values[i] = load({x.map.data, true}, from + i * x.stride_w);
   } else {
     for (int64_t i = 0; i < s.width; i++) values[i] = source[i * x.stride_w];
   }
