@@ -56,6 +56,13 @@ def test_poolings():
     (found, ) = every(features).embeddings
     assert found.grid == (4, 6)
     torch.testing.assert_close(found.latent[:, 8], embedded(every.latent[0], latent[:, :, 1, 2]))
+    features.pairs = [(latent[:, :, :, ::2], binary[:, :, ::2])]  # as a teacher whose maps round down
+    (found, ) = every(features).embeddings
+    assert found.grid == (2, 3)
+    pooled = F.adaptive_avg_pool2d(latent[:, :, :, ::2], (2, 3))
+    torch.testing.assert_close(found.latent[:, 4], embedded(every.latent[0], pooled[:, :, 1, 1]))
+    pooled = F.adaptive_avg_pool2d(binary[:, :, ::2], (2, 3))
+    torch.testing.assert_close(found.binary[:, 4], embedded(every.binary[0], pooled[:, :, 1, 1]))
 
 
 @pytest.mark.parametrize('trained', [True, False])

@@ -31,8 +31,8 @@ class ContrastiveMINeck(BaseModule):
         dim: Width d of the embeddings.
         pooling: 'avg' (over all positions), 'flatten' (all positions side by side; the maps must have the
             size ``grid``), or 'spatial' (each position a vector of its own).
-        grid: (rows, columns): for 'flatten' the size of the maps; 'spatial' pools the maps to it, and without
-            it takes every position of the binary side's map.
+        grid: (rows, columns): for 'flatten' the size of the maps; 'spatial' pools both maps to it, and without
+            it to the coarser of the two, rows and columns each.
         trained: Whether the embeddings are trained; else they stay random and out of the optimizer.
         standardize: Whether to standardize what is embedded.
         latent: Where a_F comes from: 'SamePass', 'SecondView', 'MovingAverage' or 'Teacher', with arguments.
@@ -99,7 +99,7 @@ class ContrastiveMINeck(BaseModule):
         """Both sides of tap k, (N, C, H, W) -> (N, P, features) each, and the grid of positions."""
         grid = self.grid
         if self.pooling == 'spatial' and grid is None:
-            grid = tuple(sides.binary.shape[2:])
+            grid = tuple(map(min, sides.binary.shape[2:], sides.latent.shape[2:]))
         latent = self._pool(sides.latent, grid, self.latent[k].features, f'latent side of {sides.name}')
         binary = self._pool(sides.binary, grid, self.binary[k].features, f'binary side of {sides.name}')
         return latent, binary, grid if self.pooling == 'spatial' else None
