@@ -8,7 +8,7 @@ from .contrast import contrast
 from .data_preprocessor import DenseDataPreProcessor
 from .dense import DepthEstimator, EncoderDecoder
 from .heads import BitEntropyHead, ClsHead, CMIMHead, DepthHead, FeatureRegressionHead, LinearDepthHead
-from .latents import LatentSource, MovingAverage, SamePass, SecondView, Teacher
+from .latents import LatentSource, LaterLayer, MovingAverage, SamePass, SecondView, Teacher
 from .losses import CMIMLoss, DepthL1Loss, SiLogLoss
 from .memories import Bank, InBatch, Memory, Queue
 from .necks import ContrastiveMINeck, StandardizeNeck
@@ -20,6 +20,7 @@ __all__ = [
     'CMIMHead', 'CMIMLoss', 'ClsDataPreProcessor', 'ClsHead', 'ContrastiveMINeck',
     'DenseDataPreProcessor', 'DepthEstimator', 'DepthHead', 'DepthL1Loss', 'DepthTTAModel',
     'EfficientNetLite', 'EncoderDecoder', 'FeatureRegressionHead', 'FrozenTeacher', 'ImageClassifier',
-    'InBatch', 'LatentSource', 'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue', 'SamePass',
-    'SecondView', 'SegTTAModel', 'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim', 'contrast',
+    'InBatch', 'LaterLayer', 'LatentSource', 'LinearDepthHead', 'Memory', 'MovingAverage', 'Queue',
+    'SamePass', 'SecondView', 'SegTTAModel', 'SiLogLoss', 'StandardizeNeck', 'Teacher', 'add_cmim',
+    'contrast',
 ]

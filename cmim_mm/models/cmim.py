@@ -87,14 +87,15 @@ def add_cmim(model: nn.Module, taps: Sequence[Tap] = (-1, ), neck: Optional[dict
         channels = [widths[i] for i in latent['features']]
     if latent_type == 'Teacher' and getattr(model, 'teacher', None) is not None:
         latent = dict(latent, teacher=model.teacher)
-    head.setdefault('tap_weights', (1.0, ) * len(channels))
-    if len(head['tap_weights']) != len(channels):
-        raise ValueError(f"add_cmim: {len(head['tap_weights'])} tap_weights for {len(channels)} taps; give "
-                         'one for each')
-    inner = getattr(model, 'neck', None)
     with torch.random.fork_rng(devices=[]):
-        model.neck = ContrastiveMINeck(channels, latent=latent, inner=inner, **neck)
-        added = CMIMHead(dim=model.neck.dim, **head)
+        neck = ContrastiveMINeck(channels, latent=latent, inner=getattr(model, 'neck', None), **neck)
+        number = len(neck.binary)
+        head.setdefault('tap_weights', (1.0, ) * number)
+        if len(head['tap_weights']) != number:
+            raise ValueError(f"add_cmim: {len(head['tap_weights'])} tap_weights for {number} taps; give one "
+                             'for each')
+        added = CMIMHead(dim=neck.dim, **head)
+    model.neck = neck
     model.neck.source.start(model.backbone)
     for name, memory in zip(convs, added.memories):
         memory.origin.update(layer=name, **model.neck.describe())

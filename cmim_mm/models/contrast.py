@@ -40,7 +40,8 @@ def contrast(criterion: CMIMLoss, memory: Memory, latent: Tensor, binary: Tensor
         identity: (N,) or (N, P); negative: no anchor, no negative. On the CPU it is checked.
         labels: As identity, negative where unknown; None where no class is known.
         positives: An anchor's positive is the other side of the same row ('image'), of the next row of its
-            class in the batch of all ranks ('class'), or the other side's row in the bank ('bank').
+            class in the batch of all ranks ('class'), of the row there that its latent side is most alike to
+            ('neighbour'), or the other side's row in the bank ('bank').
         negatives: 'all', or 'other_classes': those of the anchor's own class are masked too.
         indices: (A, M) explicit rows of the memory for each anchor, taken as they are: the form of CMIM's
             public code.
@@ -56,8 +57,8 @@ def contrast(criterion: CMIMLoss, memory: Memory, latent: Tensor, binary: Tensor
     own = _flat(own)
 
     rows = memory.draw(batch) if indices is None else memory.take(indices)
-    usable = _usable(own, rows, negatives) if indices is None else None
-    to_latent, to_binary = _positives(positives, memory, own, batch, identity)
+    to_latent, to_binary, partners = _positives(positives, memory, own, batch, len(identity))
+    usable = _usable(own, partners, rows, negatives) if indices is None else None
     loss = (criterion(own.binary, to_latent, rows.latent, usable, side=0)
             + criterion(own.latent, to_binary, rows.binary, usable, side=1))
     memory.update(batch.detach())
@@ -83,26 +84,40 @@ def _flat(rows: Sequence[Tensor]) -> Rows:
     return Rows(latent.flatten(0, -2), binary.flatten(0, -2), identity.flatten(), labels.flatten())
 
 
-def _usable(anchors: Rows, rows: Rows, negatives: str) -> Tensor:
-    """(A, N), True where an anchor may use a row: another identity and, where asked, another class."""
+def _positives(positives: str, memory: Memory, own: Rows, batch: Rows,
+               images: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(A, d) twice, the positives of binary anchors, which are latent, and of latent anchors; (A,) whose."""
+    if positives == 'image':
+        return own.latent, own.binary, own.identity
+    if positives == 'bank':
+        kept = memory.take(own.identity)
+        return kept.latent, kept.binary, own.identity
+    partner = next_of_class(batch.labels) if positives == 'class' else nearest(batch)
+    rank, ranks = get_dist_info()
+    partner = partner.view(images * ranks, -1)[rank::ranks].flatten()
+    return batch.latent[partner], batch.binary[partner], batch.identity[partner]
+
+
+def _usable(anchors: Rows, partners: Tensor, rows: Rows, negatives: str) -> Tensor:
+    """(A, N), True where an anchor may use a row: another identity, no positive's, perhaps another class."""
     usable = (anchors.identity[:, None] != rows.identity) & (rows.identity >= 0)
-    usable &= anchors.identity[:, None] >= 0
+    usable &= (anchors.identity[:, None] >= 0) & (partners[:, None] != rows.identity)
     if negatives == 'other_classes':
         usable &= (anchors.labels[:, None] != rows.labels) | (rows.labels < 0)
     return usable
 
 
-def _positives(positives: str, memory: Memory, own: Rows, batch: Rows,
-               identity: Tensor) -> tuple[Tensor, Tensor]:
-    """(A, d) twice: the positives of binary anchors, which are latent, and of latent anchors."""
-    if positives == 'bank':
-        kept = memory.take(own.identity)
-        return kept.latent, kept.binary
-    if positives == 'class':
-        rank, ranks = get_dist_info()
-        partner = next_of_class(batch.labels).view(len(identity) * ranks, -1)[rank::ranks].flatten()
-        return batch.latent[partner], batch.binary[partner]
-    return own.latent, own.binary
+@torch.no_grad()
+def nearest(batch: Rows) -> Tensor:
+    """(A,) for each row the one of another identity whose latent side has the largest cosine with its own.
+
+    Its own where there is no other. Dwibedi et al., With a Little Help from My Friends, arXiv 2104.14548,
+    who look in a queue.
+    """
+    other = (batch.identity[:, None] != batch.identity) & (batch.identity >= 0)
+    cosines = (batch.latent @ batch.latent.T).masked_fill(~other, -torch.inf)
+    own = torch.arange(len(cosines), device=cosines.device)
+    return torch.where(other.any(1), cosines.argmax(1), own)
 
 
 def next_of_class(labels: Tensor) -> Tensor:

@@ -75,7 +75,8 @@ def test_only_adds_to_its_baseline(name):
 
 STEPS = [*(f'pretrain/irnet_r20_cifar100_{added}.py'
            for added in ('cmim', 'cmim_teacher', 'cmim_reference', 'distill')),
-         'nyud_seg_bnn_cmim_quick.py', 'nyud_depth_bnn_cmim_quick.py']
+         'nyud_seg_bnn_cmim_quick.py', 'nyud_depth_bnn_cmim_quick.py',
+         *(f'study/cifar100_{form}.py' for form in ('average', 'later', 'neighbour'))]
 TEACHER, CMIM = STEPS[1], 'model.cmim.'
 #: Every option that docs/cmim.md lists is one away.
 VARIED = [
@@ -86,6 +87,7 @@ VARIED = [
         {'neck.latent.detach': 'latent'}, {'neck.latent.type': 'SecondView'},
         {'neck.latent.type': 'MovingAverage', 'neck.latent.momentum': 0.9, 'neck.latent.second_view': True},
         {'head.schedule': 'cosine'}, {'head.schedule.type': 'linear', 'head.schedule.end': 0.5},
+        {'neck.latent.type': 'LaterLayer', 'taps': (0, 1, 2)}, {'head.positives': 'neighbour'},
         {'head.positives': 'class', 'head.negatives': 'other_classes'}, {'head.positives': 'bank'},
         {'head.loss.form': 'infonce'}, {'head.loss.temperature': 0.2}, {'head.memory.num_negatives': 9},
         {'head.memory.momentum': 0.9}, {'head.memory.dtype': 'bfloat16'}, {'head.memory.seed': 1},

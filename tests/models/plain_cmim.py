@@ -23,8 +23,8 @@ class PlainTap:
         if self.kind == 'InBatch':
             self.rows = anchors
         partner = [self.partner(a, batch) for a in anchors]
-        total = self.direction(0, anchors, [(a[1], p[0]) for a, p in zip(anchors, partner)])
-        total = total + self.direction(1, anchors, [(a[0], p[1]) for a, p in zip(anchors, partner)])
+        total = self.direction(0, anchors, partner, [(a[1], p[0]) for a, p in zip(anchors, partner)])
+        total = total + self.direction(1, anchors, partner, [(a[0], p[1]) for a, p in zip(anchors, partner)])
         cosine = sum(a[1] @ p[0] for a, p in zip(anchors, partner)) / len(anchors)
         bound = math.log(len(anchors))
         for a in anchors:
@@ -43,13 +43,16 @@ class PlainTap:
                 other = batch[(place + k) % len(batch)]
                 if other[3] == anchor[3]:
                     return other
+        if self.positives == 'neighbour':
+            others = [row for row in batch if row[2] >= 0 and row[2] != anchor[2]]
+            return max(others, key=lambda row: float(row[0] @ anchor[0]), default=anchor)
         return anchor
 
-    def direction(self, side, anchors, pairs):
+    def direction(self, side, anchors, partner, pairs):
         """Mean of L_i over the anchors, whose negatives are of side 0: latent, 1: binary."""
         scores = []
-        for (_, _, identity, label), (z, positive) in zip(anchors, pairs):
-            rows = [r for r in self.rows if r[2] >= 0 and r[2] != identity
+        for (_, _, identity, label), other, (z, positive) in zip(anchors, partner, pairs):
+            rows = [r for r in self.rows if r[2] >= 0 and r[2] != identity and r[2] != other[2]
                     and (self.negatives == 'all' or r[3] != label or r[3] < 0)]
             scores.append((z @ positive / self.temperature, [z @ r[side] / self.temperature for r in rows]))
         found = [s.detach().exp() for _, negatives in scores for s in negatives]

@@ -151,7 +151,7 @@ def test_misuse_is_named():
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(loss_weight=-1), 'no negative number'), (dict(tap_weights=()), 'a weight for each tap'),
-    (dict(positives='row'), "positives='row' is unknown; valid are image, class, bank"),
+    (dict(positives='row'), "positives='row' is unknown; valid are image, class, neighbour, bank"),
     (dict(negatives='some'), "negatives='some' is unknown; valid are all, other_classes"),
     (dict(positives='class'), "set negatives='other_classes'"),
     (dict(positives='bank', memory=dict(type='Queue')), "needs memory.type='Bank'.*got Queue")])

@@ -21,7 +21,9 @@ MEMORIES = dict(Bank=dict(momentum=0.25), Queue=dict(num_rows=9), InBatch={})
 CASES = [(kind, form, positives, negatives, dense)
          for kind in MEMORIES for form in ('nce', 'infonce') for dense in (False, True)
          for positives, negatives in (('image', 'all'), ('image', 'other_classes'),
-                                      ('class', 'other_classes'), ('bank', 'all'), ('bank', 'other_classes'))
+                                      ('class', 'other_classes'), ('neighbour', 'all'),
+                                      ('neighbour', 'other_classes'), ('bank', 'all'),
+                                      ('bank', 'other_classes'))
          if (positives != 'bank' or kind == 'Bank') and not (dense and kind == 'Bank')]
 
 

@@ -6,7 +6,7 @@ import torch
 from cmim_models import BATCH, TAP, build, gradients, images, samples, step, write_teacher
 from mmengine.model.averaged_model import ExponentialMovingAverage
 
-from cmim_mm.models import LatentSource, MovingAverage, SamePass, SecondView, Teacher
+from cmim_mm.models import LatentSource, LaterLayer, MovingAverage, SamePass, SecondView, Teacher
 from cmim_mm.models.latents.encode import second_view
 from cmim_mm.registry import MODELS
 
@@ -14,7 +14,8 @@ pytestmark = pytest.mark.usefixtures('mmseg_scope')
 SOURCES = sorted(name for name, part in MODELS.module_dict.items()
                  if isinstance(part, type) and issubclass(part, LatentSource))
 #: How often the encoder runs in a step, whether the latent side has a gradient.
-FACTS = dict(SamePass=(1, True), SecondView=(2, True), MovingAverage=(2, False), Teacher=(1, False))
+FACTS = dict(SamePass=(1, True), LaterLayer=(1, True), SecondView=(2, True), MovingAverage=(2, False),
+             Teacher=(1, False))
 
 
 @pytest.fixture
@@ -26,6 +27,8 @@ def model_with(latent, teacher=None, **more):
     needs = latent if isinstance(latent, str) else latent['type']
     latent = dict(type=latent) if isinstance(latent, str) else latent
     teacher = teacher if needs == 'Teacher' else None
+    if needs == 'LaterLayer':
+        more['taps'] = ('layer2.5.conv1', 'layer3.5.conv1')
     return build(dict(latent=latent, **more.pop('neck', {})), teacher=teacher, **more)
 
 
@@ -52,7 +55,8 @@ def test_contract(latent, teacher):
     assert model.backbone.bn1.num_batches_tracked == 1  # further passes are none of its business
     assert gradients(model.backbone)['conv1.weight'].abs().sum() > 0
     found = sides(model)
-    assert found.name == TAP and found.binary.unique().numel() == 2 and found.binary.requires_grad
+    assert found.name == model.backbone.tap_names[0]
+    assert found.binary.unique().numel() == 2 and found.binary.requires_grad
     assert found.latent.requires_grad == has_gradient
     assert not any('teacher' in k for k in [*model.state_dict(), *dict(model.named_parameters())])
     model.eval()
@@ -93,6 +97,17 @@ def test_same_pass_is_what_the_convolution_saw():
     found = sides(model)
     assert torch.equal(found.latent, seen[0])
     assert torch.equal(found.binary, model.backbone.get_submodule(TAP).binary_input(seen[0]))
+
+
+def test_later_layer_is_the_next_tap():
+    model = model_with('LaterLayer')
+    (_, binary), (latent, _) = model.backbone.train()(images()).pairs
+    found = sides(model)
+    assert torch.equal(found.latent, latent) and torch.equal(found.binary, binary)
+    assert (model.neck.binary[0].features, model.neck.latent[0].features) == (32, 64)
+    assert len(model.auxiliary_head.memories) == 1
+    with pytest.raises(ValueError, match='one tap has no later one'):
+        LaterLayer([64])
 
 
 def expected_latent(backbone, view):

@@ -24,6 +24,8 @@ VARIANTS = dict(
     batch=(dict(form='infonce'), dict(type='cmim_mm.InBatch'), {}),
     classes=(dict(), dict(type='cmim_mm.Bank', num_negatives=8),
              dict(positives='class', negatives='other_classes')),
+    neighbours=(dict(), dict(type='cmim_mm.Queue', num_rows=16, num_negatives=16),
+                dict(positives='neighbour')),
     positions=(dict(), dict(type='cmim_mm.Queue', num_rows=32, num_negatives=16), {}))
 
 

@@ -14,7 +14,7 @@ from ..contrast import contrast
 from ..features import Embedded
 from .schedule import make_schedule
 
-POSITIVES = ('image', 'class', 'bank')
+POSITIVES = ('image', 'class', 'neighbour', 'bank')
 NEGATIVES = ('all', 'other_classes')
 
 
@@ -38,8 +38,9 @@ class CMIMHead(BaseModule):
         loss_weight: lambda; 0 makes a control: everything is computed and logged, and the gradient is zero.
         schedule: s(p), see :func:`~cmim_mm.models.heads.schedule.make_schedule`.
         positives: Of an anchor: 'image' (the two sides of one image), 'class' (the other side of the next
-            image of the class in the batch of all ranks, of itself where there is none), or 'bank' (the
-            image's row in a bank, so that no gradient passes to that side; CMIM's public code).
+            image of the class in the batch of all ranks, of itself where there is none), 'neighbour' (that
+            of the batch's row with the most similar latent embedding, which is then no negative), or 'bank'
+            (the image's row in a bank, so that no gradient passes to that side; CMIM's public code).
         negatives: 'all', or 'other_classes' for images of other classes only; then no mutual information is
             bounded.
         init_cfg: As in MMEngine's BaseModule.

@@ -31,11 +31,12 @@ class ContrastiveMINeck(BaseModule):
         dim: Width d of the embeddings.
         pooling: 'avg' (over all positions), 'flatten' (all positions side by side; the maps must have the
             size ``grid``), or 'spatial' (each position a vector of its own).
-        grid: (rows, columns): for 'flatten' the size of the maps; 'spatial' pools both maps to it, and without
-            it to the coarser of the two, rows and columns each.
+        grid: (rows, columns): for 'flatten' the size of the maps; 'spatial' pools both maps to it,
+            and without it to the coarser of the two, rows and columns each.
         trained: Whether the embeddings are trained; else they stay random and out of the optimizer.
         standardize: Whether to standardize what is embedded.
-        latent: Where a_F comes from: 'SamePass', 'SecondView', 'MovingAverage' or 'Teacher', with arguments.
+        latent: Where a_F comes from: 'SamePass', 'LaterLayer', 'SecondView', 'MovingAverage' or 'Teacher',
+            with arguments.
         inner: A neck that the feature maps pass, e.g. FPN: a config, or one that was built. Its keys in
             checkpoints are those that it has without this neck around it.
         init_cfg: As in MMEngine's BaseModule.
