@@ -8,6 +8,9 @@ A block of the page names a grid's ``results.json`` and a task, and holds what w
     <!-- plot: study/transfer.json segmentation mIoU images/transfer.svg -->
     ![mIoU (%) of each encoder, a dot for each seed](images/transfer.svg)
     <!-- end -->
+
+``study/one.json,study/other.json`` takes the rows of both, each with the difference to its own baseline.
+Columns of a table are metrics, or ``GOPs`` and ``MB``, what the network costs at the size of the run.
 """
 import json
 import re
@@ -20,6 +23,9 @@ from cmim_mm.engine.cli import format_table
 from .plots import dots, title
 from .summary import Difference, Figure
 from .text import difference_text, mean_text
+
+#: Column of a table -> key and unit of a row's cost.
+COSTS = dict(GOPs=('ops', 1e9), MB=('bytes', 1e6))
 
 _BLOCK = re.compile(
     r'(?P<head><!-- (?P<kind>results|plot): (?P<asked>[^\n]*?) -->\n).*?(?P<end><!-- end -->)', re.DOTALL)
@@ -42,7 +48,7 @@ def fill(page: Path) -> str:
     for block in _BLOCK.finditer(text):
         words = block['asked'].split()
         one_image = len(words) == 4 and words[-1].endswith('.svg')
-        if len(words) < 3 or block['kind'] == 'plot' and not one_image:
+        if not set(words[2:]) - set(COSTS) or block['kind'] == 'plot' and not one_image:
             raise PageError(f'{page}: <!-- {block["kind"]}: {block["asked"]} -->: expected <!-- results: '
                             'FILE TASK METRIC ... --> or <!-- plot: FILE TASK METRIC IMAGE.svg -->')
     made = {'results': _table, 'plot': _link}
@@ -73,31 +79,39 @@ def _link(page: Path, asked: str) -> str:
     return f'![{title(metric)} of each encoder, a dot for each seed]({image})'
 
 
-def _rows(page: Path, asked: str, file: str, task: str, *metrics: str) -> list[Mapping[str, Any]]:
-    path = page.parent / file
-    if not path.is_file():
-        raise PageError(f'{page}: {asked}: there is no {path}; copy the results.json of a grid there')
-    results = json.loads(path.read_text())
-    rows = [row for row in results['rows'] if row['task'] == task]
-    if not rows:
-        tasks = ', '.join(sorted({row['task'] for row in results['rows']}))
-        raise PageError(f'{page}: {asked}: {path} has no task {task!r}; it has {tasks}')
+def _rows(page: Path, asked: str, files: str, task: str, *metrics: str) -> list[Mapping[str, Any]]:
+    rows = []
+    for path in (page.parent / file for file in files.split(',')):
+        if not path.is_file():
+            raise PageError(f'{page}: {asked}: there is no {path}; copy the results.json of a grid there')
+        held = json.loads(path.read_text())['rows']
+        rows += (found := [row for row in held if row['task'] == task])
+        if not found:
+            tasks = ', '.join(sorted({row['task'] for row in held}))
+            raise PageError(f'{page}: {asked}: {path} has no task {task!r}; it has {tasks}')
     known = {metric for row in rows for metric in row['figures']}
     for metric in metrics:
         if metric not in known:
-            raise PageError(f'{page}: {asked}: {path} has no metric {metric!r}; it has '
+            raise PageError(f'{page}: {asked}: {files} has no metric {metric!r}; it has '
                             f'{", ".join(sorted(known))}')
     return rows
 
 
 def _table(page: Path, asked: str) -> str:
-    file, task, *metrics = asked.split()
-    rows = _rows(page, asked, file, task, *metrics)
-    header = ['encoder', 'mode', 'labels', 'seeds', *metrics, f'Δ {metrics[0]} [seeds] [images]']
+    files, task, *columns = asked.split()
+    metrics = [column for column in columns if column not in COSTS]
+    rows = _rows(page, asked, files, task, *metrics)
+    header = ['encoder', 'mode', 'labels', 'seeds', *columns, f'Δ {metrics[0]} [seeds] [images]']
     cells = [[row['encoder'], row['mode'] or '-', f'{row["share"]} %', str(len(row['seeds'])),
-              *(mean_text(_figure(row, metric)) for metric in metrics),
+              *(_cost(row, column) if column in COSTS else mean_text(_figure(row, column))
+                for column in columns),
               difference_text(_figure(row, metrics[0]))] for row in rows]
     return format_table(header, cells)
+
+
+def _cost(row: Mapping[str, Any], column: str) -> str:
+    key, unit = COSTS[column]
+    return f'{row["cost"][key] / unit:.3g}' if key in row['cost'] else '-'
 
 
 def _figure(row: Mapping[str, Any], metric: str) -> Optional[Figure]:

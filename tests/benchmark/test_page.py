@@ -16,7 +16,7 @@ WITHIN = dict(mean=10.0, std=0.1, values=[10.0, 10.1], difference=dict(
 @pytest.fixture
 def page(tmp_path):
     rows = [dict(encoder=name, task='segmentation', mode='finetune', share=100, seeds=[0, 1],
-                 figures=dict(mIoU=figure)) for name, figure in
+                 cost=dict(ops=1.25e9, bytes=2.5e6), figures=dict(mIoU=figure)) for name, figure in
             dict(scratch=FIGURE, better=BETTER, within=WITHIN).items()]
     (tmp_path / 'grid.json').write_text(json.dumps(dict(rows=rows)))
     path = tmp_path / 'results.md'
@@ -36,6 +36,20 @@ def test_a_block_is_made_anew_and_the_rest_stays(page):
     assert fill(page) == page.read_text()
 
 
+def test_rows_of_several_files_and_what_they_cost(page):
+    row = dict(encoder='network', task='segmentation', mode='', share=100, seeds=[0], cost={},
+               figures=dict(mIoU=BETTER))
+    (page.parent / 'other.json').write_text(json.dumps(dict(rows=[row])))
+    page.write_text('<!-- results: grid.json,other.json segmentation GOPs mIoU MB -->\n<!-- end -->\n')
+    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in fill(page).splitlines()[1:-1]]
+    assert cells[0][4:] == ['GOPs', 'mIoU', 'MB', 'Δ mIoU [seeds] [images]']
+    assert cells[2][4:] == ['1.25', '10.25 ± 0.5', '2.5', '-']
+    assert cells[-1][0] == 'network' and cells[-1][4:7] == ['-', '11.5', '-']
+    page.write_text('<!-- results: grid.json,no.json segmentation mIoU -->\n<!-- end -->\n')
+    with pytest.raises(PageError, match='there is no .*no.json'):
+        fill(page)
+
+
 @pytest.mark.parametrize('block, message', [
     ('no.json segmentation mIoU', 'there is no .*no.json; copy the results.json'),
     ('grid.json depth mIoU', "has no task 'depth'; it has segmentation"),
@@ -50,7 +64,8 @@ def test_what_is_not_there_is_named(page, block, message):
 
 
 @pytest.mark.parametrize('block', [
-    'results: grid.json segmentation', 'results: ', 'plot: grid.json segmentation mIoU',
+    'results: grid.json segmentation', 'results: ', 'results: grid.json segmentation MB',
+    'plot: grid.json segmentation mIoU',
     'plot: grid.json segmentation mIoU aAcc one.svg', 'plot: grid.json'])
 def test_a_block_that_lacks_something_is_named(page, block):
     page.write_text(f'<!-- {block} -->\n<!-- end -->\n')
