@@ -11,8 +11,9 @@ from plain_cmim import PlainTap
 
 from cmim_mm.binarize import set_progress
 from cmim_mm.models import Bank, CMIMHead, CMIMLoss, InBatch, contrast
-from cmim_mm.models.contrast import next_of_class
+from cmim_mm.models.contrast import nearest, next_of_class
 from cmim_mm.models.features import Embedded, Features
+from cmim_mm.models.memories import Rows
 from cmim_mm.structures import ClsDataSample
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden' / 'nce_memory_bank.npz'
@@ -161,6 +162,14 @@ def test_unknown_classes_are_no_class_of_their_own():
 def test_class_positives_are_the_next_of_the_class():
     labels = torch.tensor([3, 0, 3, -1, 0, 3, 7, -1])
     assert next_of_class(labels).tolist() == [2, 4, 5, 3, 1, 0, 6, 7]
+
+
+def test_neighbours_are_the_most_similar_of_another_identity():
+    latent = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [1.0, 0.0]])
+    identity = torch.tensor([4, 5, 6, 4])
+    assert nearest(Rows(latent, -latent, identity, identity)).tolist() == [2, 2, 0, 2]
+    unseen = torch.tensor([4, -1, -1, 4])
+    assert nearest(Rows(latent, -latent, unseen, unseen)).tolist() == [0, 0, 0, 3]
 
 
 def test_an_image_beyond_the_bank_is_named():
