@@ -69,7 +69,8 @@ def run_form(case: Case, form: Form, args, threads: int) -> dict:
 def rows_of(name: str, case: Case, args, threads: int) -> list[list]:
     """The rows of one case; ratios are to its first."""
     rows, first = [], None
-    taps = Config.fromfile(REPOSITORY / case.config).model.backbone.get('taps')
+    model = Config.fromfile(REPOSITORY / case.config).model
+    taps = 'cmim' in model or model.backbone.get('taps')
     for form in FORMS:
         # CMIM taps binary convolutions, of which the twin has none.
         if (form.before and not args.before) or (form.twin and taps) or (form.compiled and not args.compiled):

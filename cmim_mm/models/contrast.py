@@ -101,7 +101,9 @@ def _positives(positives: str, memory: Memory, own: Rows, batch: Rows,
 def _usable(anchors: Rows, partners: Tensor, rows: Rows, negatives: str) -> Tensor:
     """(A, N), True where an anchor may use a row: another identity, no positive's, perhaps another class."""
     usable = (anchors.identity[:, None] != rows.identity) & (rows.identity >= 0)
-    usable &= (anchors.identity[:, None] >= 0) & (partners[:, None] != rows.identity)
+    usable &= anchors.identity[:, None] >= 0
+    if partners is not anchors.identity:
+        usable &= partners[:, None] != rows.identity
     if negatives == 'other_classes':
         usable &= (anchors.labels[:, None] != rows.labels) | (rows.labels < 0)
     return usable

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from cmim_mm.registry import MODELS
 
-#: Negatives whose scores are computed at once.
-PIECE = 4096
+#: Scores that are computed at once, and negatives: pieces that stay in a CPU's cache.
+SCORES, PIECE = 2**22, 4096
 
 
 @MODELS.register_module()
@@ -163,8 +163,9 @@ def _nce(anchor: Tensor, positive: Tensor, negatives: Tensor, mask: Tensor, log_
     count = mask.sum(1)
     shift = log_normalizer + count.clamp(min=1).log()
     loss = torch.where(count > 0, F.softplus(shift - positive), 0.0)
-    # In pieces that stay in a CPU's cache: half the time at N = 65,536.
-    for part, usable in zip(negatives.split(PIECE, -2), mask.split(PIECE, 1)):
+    # Half the time for 128 anchors at N = 65,536, three quarters for 2,400 at N = 4,096.
+    size = min(PIECE, max(SCORES // max(len(anchor), 1), 256))
+    for part, usable in zip(negatives.split(size, -2), mask.split(size, 1)):
         loss = loss + torch.where(usable, F.softplus(_scores(anchor, part) - shift[:, None]), 0.0).sum(1)
     return loss
 
