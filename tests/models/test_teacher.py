@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.models import teacher as teacher_module
 from cmim_mm.models.teacher import FrozenTeacher
 from cmim_mm.registry import MODELS
 
@@ -58,6 +59,22 @@ def test_backbone_alone_by_prefix(trained):
         taught.logits  # noqa: B018
     with torch.no_grad():
         assert torch.equal(taught.features[-1], model.backbone(images)[-1])
+
+
+@pytest.mark.parametrize('input_scale, pieces', [(1.0, 2), (2.0, 5)])
+def test_on_a_cpu_it_sees_few_images_at_once(trained, monkeypatch, input_scale, pieces):
+    teacher, calls = FrozenTeacher(CLASSIFIER, trained[1], input_scale=input_scale), []
+    teacher.init_weights()
+    images = torch.randn(5, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    whole = teacher(images)
+    monkeypatch.setattr(teacher_module, 'PIXELS', 4 * 16 * 16)
+    teacher.model.backbone.register_forward_hook(lambda *_: calls.append(1))
+    taught = teacher(images)
+    assert len(calls) == pieces
+    for one, other in zip(taught.features, whole.features):
+        torch.testing.assert_close(one, other)
+        assert one.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(taught.logits, whole.logits)
 
 
 def test_owner_moves_it_but_neither_trains_nor_saves_it(trained):
