@@ -174,11 +174,11 @@ def measure(case: Case, form: Form, repeats: int, threads: int) -> dict:
         cfg[f'val_{key}'] = cfg[f'test_{key}'] = None
     task = cfg.model.get('on', cfg.model.type).rpartition('.')[2]
     dense = dict(EncoderDecoder='gt_sem_seg', DepthEstimator='gt_depth_map').get(task)
-    batch = cfg.train_dataloader.batch_size
+    head, batch = cfg.model.decode_head or dict(num_classes=1), cfg.train_dataloader.batch_size
     cfg.train_dataloader = dict(
         batch_size=batch, num_workers=0, sampler=dict(type='InfiniteSampler', shuffle=False),
         dataset=dict(type='FixedBatch', number=batch, size=case.size, dense=dense,
-                     memory_format=form.memory_format, classes=cfg.model.decode_head.get('num_classes')))
+                     memory_format=form.memory_format, classes=head.get('num_classes')))
     cfg.default_hooks = dict(checkpoint=None, logger=dict(type='LoggerHook', interval=10**9))
     replaced = ('CheckDatasetHook', 'MemoryFormatHook')
     cfg.custom_hooks = [h for h in cfg.get('custom_hooks', []) if not h['type'].endswith(replaced)]
