@@ -1,23 +1,18 @@
-# The model of zoo/nyud_depth_r18.cmim, from the encoder of pretrain/reactnet_r18_unlabelled.py, at 240x320
+# The model of zoo/nyud_depth_r18.cmim: study/depth.py at half the size, 3,000 steps from the encoder of
+# pretrain/reactnet_r18_unlabelled.py (its card has the commands), and then this, at 240x320
 # (images of 480x640: model.data_preprocessor.input_scale=0.5). A photo of any size is scaled to that first.
-_base_ = [
-    '../_base_/models/bnn_r18_depth.py',
-    '../_base_/datasets/nyud_depth.py',
-    '../_base_/schedules/schedule_20k.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(backbone=dict(init_cfg=dict(
-    type='Pretrained', checkpoint='work_dirs/reactnet_r18_unlabelled/iter_1600.pth', prefix='backbone.')))
+_base_ = '../study/depth.py'
+load_from = 'work_dirs/depth/iter_3000.pth'
+model = dict(data_preprocessor=dict(input_scale=1.0))
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(320, 240), keep_ratio=True),
     dict(type='cmim_mm.PackDenseInputs'),
 ]
-val_dataloader = dict(batch_size=8)
-test_dataloader = val_dataloader
-train_cfg = dict(max_iters=3000, val_interval=3000, val_begin=3001)
+train_dataloader = dict(batch_size=8)
+optim_wrapper = dict(optimizer=dict(lr=3e-4))
+train_cfg = dict(max_iters=600, val_interval=600, val_begin=601)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
-    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=100, end=3000),
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', eta_min=0.0, power=0.9, by_epoch=False, begin=50, end=600),
 ]
-default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1))
