@@ -67,11 +67,17 @@ def plots(page: Path) -> dict[Path, str]:
         if block['kind'] == 'plot':
             *asked, metric, image = block['asked'].split()
             rows = _rows(page, block['asked'], *asked, metric)
-            found[page.parent / image] = dots({
-                row['encoder'] + ('' if row['mode'] in ('', 'finetune') else f', {row["mode"]}')
-                + ('' if row['share'] == 100 else f', {row["share"]} %'): row['figures'][metric]['values']
-                for row in rows if metric in row['figures']}, title(metric))
+            named = [(_name(row), row['figures'][metric]['values'])
+                     for row in rows if metric in row['figures']]
+            if len(dict(named)) < len(named):
+                raise PageError(f'{page}: {block["asked"]}: several rows have one name; plot the files apart')
+            found[page.parent / image] = dots(dict(named), title(metric))
     return found
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return (row['encoder'] + ('' if row['mode'] in ('', 'finetune') else f', {row["mode"]}')
+            + ('' if row['share'] == 100 else f', {row["share"]} %'))
 
 
 def _link(page: Path, asked: str) -> str:
@@ -111,7 +117,8 @@ def _table(page: Path, asked: str) -> str:
 
 def _cost(row: Mapping[str, Any], column: str) -> str:
     key, unit = COSTS[column]
-    return f'{row["cost"][key] / unit:.3g}' if key in row['cost'] else '-'
+    value = row['cost'].get(key)
+    return '-' if value is None else f'{value / unit:.3g}' if value < 1000 * unit else f'{value / unit:,.0f}'
 
 
 def _figure(row: Mapping[str, Any], metric: str) -> Optional[Figure]:

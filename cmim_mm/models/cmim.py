@@ -92,8 +92,8 @@ def add_cmim(model: nn.Module, taps: Sequence[Tap] = (-1, ), neck: Optional[dict
         number = len(neck.binary)
         head.setdefault('tap_weights', (1.0, ) * number)
         if len(head['tap_weights']) != number:
-            raise ValueError(f"add_cmim: {len(head['tap_weights'])} tap_weights for {number} taps; give one "
-                             'for each')
+            raise ValueError(f"add_cmim: {len(head['tap_weights'])} tap_weights for {number} contrasts, one "
+                             f'for each tap{" but the last" if number < len(channels) else ""}')
         added = CMIMHead(dim=neck.dim, **head)
     model.neck = neck
     model.neck.source.start(model.backbone)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .gather import gather_ranks
 from .losses.cmim_loss import CMIMLoss, infonce_bound
+from .losses.nce import SCORES
 from .memories import Memory, Rows
 
 #: Anchors at most for the logged bound, whose cost is their square.
@@ -40,8 +41,8 @@ def contrast(criterion: CMIMLoss, memory: Memory, latent: Tensor, binary: Tensor
         identity: (N,) or (N, P); negative: no anchor, no negative. On the CPU it is checked.
         labels: As identity, negative where unknown; None where no class is known.
         positives: An anchor's positive is the other side of the same row ('image'), of the next row of its
-            class in the batch of all ranks ('class'), of the row there that its latent side is most alike to
-            ('neighbour'), or the other side's row in the bank ('bank').
+            class in the batch of all ranks ('class'), of the row of another image there that its latent side
+            is most alike to ('neighbour'), or the other side's row in the bank ('bank').
         negatives: 'all', or 'other_classes': those of the anchor's own class are masked too.
         indices: (A, M) explicit rows of the memory for each anchor, taken as they are: the form of CMIM's
             public code.
@@ -92,9 +93,13 @@ def _positives(positives: str, memory: Memory, own: Rows, batch: Rows,
     if positives == 'bank':
         kept = memory.take(own.identity)
         return kept.latent, kept.binary, own.identity
-    partner = next_of_class(batch.labels) if positives == 'class' else nearest(batch)
     rank, ranks = get_dist_info()
-    partner = partner.view(images * ranks, -1)[rank::ranks].flatten()
+    rows = torch.arange(len(batch.identity), device=batch.identity.device).view(images * ranks, -1)
+    mine = rows[rank::ranks].flatten()
+    if positives == 'class':
+        partner = next_of_class(batch.labels)[mine]
+    else:
+        partner = nearest(batch, mine, positions=rows.shape[1])
     return batch.latent[partner], batch.binary[partner], batch.identity[partner]
 
 
@@ -110,16 +115,28 @@ def _usable(anchors: Rows, partners: Tensor, rows: Rows, negatives: str) -> Tens
 
 
 @torch.no_grad()
-def nearest(batch: Rows) -> Tensor:
-    """(A,) for each row the one of another identity whose latent side has the largest cosine with its own.
+def nearest(batch: Rows, mine: Tensor, positions: int = 1) -> Tensor:
+    """For some rows the row of another image whose latent side has the largest cosine with theirs.
 
-    Its own where there is no other. Dwibedi et al., With a Little Help from My Friends, arXiv 2104.14548,
-    who look in a queue.
+    A row itself where there is no other. Dwibedi et al., With a Little Help from My Friends, arXiv
+    2104.14548, who look in a queue.
+
+    Args:
+        batch: Of all ranks, the positions of an image side by side.
+        mine: (A,), numbers of the rows that are asked for.
+        positions: Of an image.
+
+    Returns:
+        (A,), numbers of rows.
     """
-    other = (batch.identity[:, None] != batch.identity) & (batch.identity >= 0)
-    cosines = (batch.latent @ batch.latent.T).masked_fill(~other, -torch.inf)
-    own = torch.arange(len(cosines), device=cosines.device)
-    return torch.where(other.any(1), cosines.argmax(1), own)
+    found, image = [], torch.arange(len(batch.identity), device=mine.device) // positions
+    for part in mine.split(max(SCORES // len(batch.identity), 1)):
+        other = (batch.identity[part, None] != batch.identity) & (batch.identity >= 0)
+        other &= image[part, None] != image
+        with torch.autocast(mine.device.type, enabled=False):
+            cosines = (batch.latent[part] @ batch.latent.T).masked_fill_(~other, -torch.inf)
+        found.append(torch.where(other.any(1), cosines.argmax(1), part))
+    return torch.cat(found)
 
 
 def next_of_class(labels: Tensor) -> Tensor:

@@ -27,14 +27,16 @@ class TeacherOutput:
         pieces: Feature maps of each piece of the batch.
         head: What makes logits of them; None for a backbone alone.
 
-    Attributes:
-        features: Feature maps of its backbone, or of its neck where there is one.
     """
 
     def __init__(self, pieces: Sequence[Sequence[Tensor]], head: Optional[nn.Module]) -> None:
-        self.features = tuple(map(_joined, zip(*pieces)))
         self._pieces = pieces
         self._head = head
+
+    @cached_property
+    def features(self) -> tuple[Tensor, ...]:
+        """Feature maps of its backbone, or of its neck where there is one."""
+        return tuple(map(_joined, zip(*self._pieces)))
 
     @cached_property
     def logits(self) -> Tensor:

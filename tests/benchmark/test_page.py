@@ -16,7 +16,7 @@ WITHIN = dict(mean=10.0, std=0.1, values=[10.0, 10.1], difference=dict(
 @pytest.fixture
 def page(tmp_path):
     rows = [dict(encoder=name, task='segmentation', mode='finetune', share=100, seeds=[0, 1],
-                 cost=dict(ops=1.25e9, bytes=2.5e6), figures=dict(mIoU=figure)) for name, figure in
+                 cost=dict(ops=1.25e12, bytes=2.5e6), figures=dict(mIoU=figure)) for name, figure in
             dict(scratch=FIGURE, better=BETTER, within=WITHIN).items()]
     (tmp_path / 'grid.json').write_text(json.dumps(dict(rows=rows)))
     path = tmp_path / 'results.md'
@@ -43,7 +43,7 @@ def test_rows_of_several_files_and_what_they_cost(page):
     page.write_text('<!-- results: grid.json,other.json segmentation GOPs mIoU MB -->\n<!-- end -->\n')
     cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in fill(page).splitlines()[1:-1]]
     assert cells[0][4:] == ['GOPs', 'mIoU', 'MB', 'Δ mIoU [seeds] [images]']
-    assert cells[2][4:] == ['1.25', '10.25 ± 0.5', '2.5', '-']
+    assert cells[2][4:] == ['1,250', '10.25 ± 0.5', '2.5', '-']
     assert cells[-1][0] == 'network' and cells[-1][4:7] == ['-', '11.5', '-']
     page.write_text('<!-- results: grid.json,no.json segmentation mIoU -->\n<!-- end -->\n')
     with pytest.raises(PageError, match='there is no .*no.json'):
@@ -83,6 +83,12 @@ def test_a_plot_has_a_dot_for_each_value(page):
     markers = [group for group in root.iter('{http://www.w3.org/2000/svg}use') if 'fill-opacity' in
                group.get('style', '')]
     assert len(markers) == 5
+
+
+def test_a_plot_of_rows_of_one_name_is_refused(page):
+    page.write_text('<!-- plot: grid.json,grid.json segmentation mIoU images/one.svg -->\n<!-- end -->\n')
+    with pytest.raises(PageError, match='several rows have one name'):
+        plots(page)
 
 
 def test_the_tables_of_the_docs_are_those_of_their_stores(repository):

@@ -10,10 +10,12 @@ import torch.nn.functional as F
 class PlainTap:
     """One tapped layer: its memory of (z_F, z_B, identity, class) and the normalizers of both directions."""
 
-    def __init__(self, kind, form, positives, negatives, temperature=0.1, length=None, momentum=0.5, rows=()):
+    def __init__(self, kind, form, positives, negatives, temperature=0.1, length=None, momentum=0.5, rows=(),
+                 positions=1):
         self.kind, self.form, self.positives, self.negatives = kind, form, positives, negatives
         self.temperature, self.length, self.momentum = temperature, length, momentum
         self.rows = list(rows)
+        self.positions = positions
         self.z = [None, None]
 
     def step(self, latent, binary, identity, labels):
@@ -44,7 +46,8 @@ class PlainTap:
                 if other[3] == anchor[3]:
                     return other
         if self.positives == 'neighbour':
-            others = [row for row in batch if row[2] >= 0 and row[2] != anchor[2]]
+            others = [row for i, row in enumerate(batch) if row[2] >= 0 and row[2] != anchor[2]
+                      and i // self.positions != place // self.positions]
             return max(others, key=lambda row: float(row[0] @ anchor[0]), default=anchor)
         return anchor
 

@@ -96,7 +96,7 @@ def test_every_option_goes_to_one_place_or_is_an_error():
         MODELS.build(piled(SEGMENTOR, cmim=dict(head=dict(pooling='avg'))))
     with pytest.raises(TypeError, match='cmim'):
         MODELS.build(dict(SEGMENTOR, cmim=dict()))
-    with pytest.raises(ValueError, match='2 tap_weights for 1 taps'):
+    with pytest.raises(ValueError, match='2 tap_weights for 1 contrasts, one for each tap'):
         MODELS.build(piled(SEGMENTOR, cmim=dict(head=dict(tap_weights=(1, 1)))))
     with pytest.raises(ValueError, match="nothing reads model.teacher; 'EncoderDecoder' has no teacher"):
         MODELS.build(piled(SEGMENTOR, teacher=dict(checkpoint='x')))

@@ -68,7 +68,7 @@ def test_head_is_its_transcription_for_three_steps(case):
             bank.allocate(IMAGES)
             bank.double()
             rows = [(f.clone(), b.clone(), i, -1) for i, (f, b) in enumerate(zip(bank.latent, bank.binary))]
-        taps.append(PlainTap(kind, form, positives, negatives, 0.5, 9, 0.25, rows))
+        taps.append(PlainTap(kind, form, positives, negatives, 0.5, 9, 0.25, rows, 4 if dense else 1))
     start = torch.randn(4, 6, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
     ours, plain = (start.clone().requires_grad_() for _ in range(2))
     for step in range(3):
@@ -167,9 +167,21 @@ def test_class_positives_are_the_next_of_the_class():
 def test_neighbours_are_the_most_similar_of_another_identity():
     latent = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [1.0, 0.0]])
     identity = torch.tensor([4, 5, 6, 4])
-    assert nearest(Rows(latent, -latent, identity, identity)).tolist() == [2, 2, 0, 2]
+    rows = torch.arange(4)
+    batch = Rows(latent, -latent, identity, identity)
+    assert nearest(batch, rows).tolist() == [2, 2, 0, 2]
+    assert nearest(batch, rows[1::2]).tolist() == [2, 2]
+    assert nearest(batch, rows, positions=2).tolist() == [2, 2, 0, 1]
     unseen = torch.tensor([4, -1, -1, 4])
-    assert nearest(Rows(latent, -latent, unseen, unseen)).tolist() == [0, 0, 0, 3]
+    assert nearest(Rows(latent, -latent, unseen, unseen), rows).tolist() == [0, 0, 0, 3]
+
+
+def test_neighbours_do_not_depend_on_autocast():
+    latent = F.normalize(torch.randn(64, 16, generator=torch.Generator().manual_seed(0)) + 3, dim=1)
+    batch = Rows(latent, latent, torch.arange(64), torch.arange(64))
+    expected = nearest(batch, torch.arange(64))
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(nearest(batch, torch.arange(64)), expected)
 
 
 def test_an_image_beyond_the_bank_is_named():

@@ -39,8 +39,9 @@ class CMIMHead(BaseModule):
         schedule: s(p), see :func:`~cmim_mm.models.heads.schedule.make_schedule`.
         positives: Of an anchor: 'image' (the two sides of one image), 'class' (the other side of the next
             image of the class in the batch of all ranks, of itself where there is none), 'neighbour' (that
-            of the batch's row with the most similar latent embedding, which is then no negative), or 'bank'
-            (the image's row in a bank, so that no gradient passes to that side; CMIM's public code).
+            of another image's row in that batch, the one with the most similar latent embedding, which is
+            then no negative), or 'bank' (the image's row in a bank, so that no gradient passes to that side;
+            CMIM's public code).
         negatives: 'all', or 'other_classes' for images of other classes only; then no mutual information is
             bounded.
         init_cfg: As in MMEngine's BaseModule.

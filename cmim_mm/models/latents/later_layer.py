@@ -15,7 +15,7 @@ class LaterLayer(SamePass):
     Bits are asked what a deeper layer, before its binarization, knows of the image.
 
     Args:
-        in_channels: Channels of each tap.
+        in_channels: Channels of each tap; the taps in the network's order.
         detach: As in ``SamePass``.
 
     Raises:

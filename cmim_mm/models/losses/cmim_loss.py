@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cmim_mm.registry import MODELS
 
-from .nce import noise_contrast, scores
+from .nce import log_sum, noise_contrast, scores
 
 
 @MODELS.register_module()
@@ -95,9 +95,8 @@ class CMIMLoss(nn.Module):
     def _estimate(self, anchor: Tensor, negatives: Tensor, mask: Tensor, side: int) -> None:
         """Sets log Z of a side, unless a checkpoint did or no rank has a negative yet."""
         if not self.estimated[side]:
-            found = scores(anchor, negatives).masked_fill_(~mask, -math.inf).flatten()
             # Unit vectors score at most 1 / temperature: relative to that, nothing overflows.
-            relative = (found.logsumexp(0).double() - 1 / self.temperature).exp()
+            relative = (log_sum(anchor, negatives, mask).double() - 1 / self.temperature).exp()
             total, count = sums = torch.stack([relative, mask.sum().double()])
             all_reduce(sums)
             if not count:

@@ -1,5 +1,6 @@
 """The noise-contrastive objective of many anchors against shared negatives, piece by piece."""
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +24,8 @@ class _NoiseContrast(Function):
         needed = ctx.needs_input_grad
         to_anchor = torch.zeros_like(anchor) if needed[0] else None
         to_negatives = torch.empty_like(negatives) if needed[2] else None
-        size = min(PIECE, max(SCORES // max(len(anchor), 1), 256))
-        for start in range(0, negatives.shape[-2], size):
-            part = negatives.narrow(-2, start, min(size, negatives.shape[-2] - start))
-            x = scores(anchor, part).sub_(shift[:, None])
-            x.masked_fill_(~mask.narrow(1, start, part.shape[-2]), -math.inf)
+        for start, part, x in _pieces(anchor, negatives, mask):
+            x = x.sub_(shift[:, None])
             loss += F.softplus(x).sum(1)
             if not (needed[0] or needed[2]):
                 continue
@@ -53,7 +51,7 @@ def noise_contrast(anchor: Tensor, positive: Tensor, negatives: Tensor, mask: Te
     r"""Mean over the anchors of :math:`-\log \sigma(x_i^+) - \sum_j \log (1 - \sigma(x_{ij}^-))`.
 
     x = s - log Z - log N_i, with N_i the anchor's usable negatives; an anchor without any adds 0. Memory is
-    that of one piece of scores, whatever the numbers of anchors and negatives.
+    that of one piece of scores, whatever the number of negatives. It has no second derivatives.
 
     Args:
         anchor: (B, d), divided by the temperature.
@@ -63,6 +61,23 @@ def noise_contrast(anchor: Tensor, positive: Tensor, negatives: Tensor, mask: Te
         log_normalizer: log Z, 0-dimensional, without gradient.
     """
     return _NoiseContrast.apply(anchor, positive, negatives, mask, log_normalizer)
+
+
+def log_sum(anchor: Tensor, negatives: Tensor, mask: Tensor) -> Tensor:
+    """log of the sum of exp(s) over all usable negatives of all anchors, 0-dimensional."""
+    total = anchor.new_tensor(-math.inf)
+    for _, _, x in _pieces(anchor, negatives, mask):
+        total = torch.logaddexp(total, x.flatten().logsumexp(0))
+    return total
+
+
+def _pieces(anchor: Tensor, negatives: Tensor, mask: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Where a piece of the negatives begins, the piece, its scores; -inf where they are not to be used."""
+    size = min(PIECE, max(SCORES // max(len(anchor), 1), 256))
+    for start in range(0, negatives.shape[-2], size):
+        part = negatives.narrow(-2, start, min(size, negatives.shape[-2] - start))
+        usable = mask.narrow(1, start, part.shape[-2])
+        yield start, part, scores(anchor, part).masked_fill_(~usable, -math.inf)
 
 
 def scores(anchor: Tensor, negatives: Tensor) -> Tensor:
