@@ -1,5 +1,4 @@
-# The same contrast with the full-precision twin, trained first: tools/train.py configs/study/seg.py
-#   --cfg-options model.backbone.binarizer=None --work-dir work_dirs/seg_twin
+# The same contrast with the full-precision twin, trained first by seg_twin.py.
 _base_ = ['./seg.py', '../_base_/cmim/dense_teacher.py']
 _base_.cmim.cmim.neck.latent.indices = (2, )
 model = dict(

@@ -8,4 +8,3 @@ encoders = dict(
     scratch_twin=dict(backbone=dict(binarizer=None)),
     unlabelled_regression=_regression,
     unlabelled_regression_twin=_twin)
-modes = dict(_delete_=True, finetune={})

@@ -22,5 +22,6 @@ encoders = dict(
     indoor_full_precision=dict(
         pretrain='../pretrain/fp_r18_indoor.py', options=_pretraining, transfer=False))
 tasks = dict(segmentation=dict(config='../study/seg.py'), depth=dict(config='../study/depth.py'))
+modes = dict(finetune={}, linear={'optim_wrapper.optimizer.lr': 1e-2})
 seeds = [0, 1, 2]
 baseline = 'indoor'
