@@ -86,13 +86,14 @@ def _flat(rows: Sequence[Tensor]) -> Rows:
 
 
 def _positives(positives: str, memory: Memory, own: Rows, batch: Rows,
-               images: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(A, d) twice, the positives of binary anchors, which are latent, and of latent anchors; (A,) whose."""
+               images: int) -> tuple[Tensor, Tensor, Optional[Tensor]]:
+    """(A, d) twice, the positives of binary anchors, which are latent, and of latent anchors; (A,) whose they
+    are, None for the anchors' own."""
     if positives == 'image':
-        return own.latent, own.binary, own.identity
+        return own.latent, own.binary, None
     if positives == 'bank':
         kept = memory.take(own.identity)
-        return kept.latent, kept.binary, own.identity
+        return kept.latent, kept.binary, None
     rank, ranks = get_dist_info()
     rows = torch.arange(len(batch.identity), device=batch.identity.device).view(images * ranks, -1)
     mine = rows[rank::ranks].flatten()
@@ -103,11 +104,11 @@ def _positives(positives: str, memory: Memory, own: Rows, batch: Rows,
     return batch.latent[partner], batch.binary[partner], batch.identity[partner]
 
 
-def _usable(anchors: Rows, partners: Tensor, rows: Rows, negatives: str) -> Tensor:
+def _usable(anchors: Rows, partners: Optional[Tensor], rows: Rows, negatives: str) -> Tensor:
     """(A, N), True where an anchor may use a row: another identity, no positive's, perhaps another class."""
     usable = (anchors.identity[:, None] != rows.identity) & (rows.identity >= 0)
     usable &= anchors.identity[:, None] >= 0
-    if partners is not anchors.identity:
+    if partners is not None:
         usable &= partners[:, None] != rows.identity
     if negatives == 'other_classes':
         usable &= (anchors.labels[:, None] != rows.labels) | (rows.labels < 0)

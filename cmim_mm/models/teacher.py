@@ -26,7 +26,6 @@ class TeacherOutput:
     Args:
         pieces: Feature maps of each piece of the batch.
         head: What makes logits of them; None for a backbone alone.
-
     """
 
     def __init__(self, pieces: Sequence[Sequence[Tensor]], head: Optional[nn.Module]) -> None:

@@ -25,7 +25,7 @@ class _NoiseContrast(Function):
         to_anchor = torch.zeros_like(anchor) if needed[0] else None
         to_negatives = torch.empty_like(negatives) if needed[2] else None
         for start, part, x in _pieces(anchor, negatives, mask):
-            x = x.sub_(shift[:, None])
+            x.sub_(shift[:, None])
             loss += F.softplus(x).sum(1)
             if not (needed[0] or needed[2]):
                 continue
@@ -36,8 +36,8 @@ class _NoiseContrast(Function):
             if needed[2]:
                 to_negatives.narrow(-2, start, part.shape[-2]).copy_(
                     pull.T @ anchor if shared else pull[:, :, None] * anchor[:, None])
-        ctx.save_for_backward(*(x if x is None else x / len(anchor)
-                                for x in (to_anchor, to_positive, to_negatives)))
+        ctx.save_for_backward(*(found if found is None else found / len(anchor)
+                                for found in (to_anchor, to_positive, to_negatives)))
         return loss.mean()
 
     @staticmethod
