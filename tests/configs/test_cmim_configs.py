@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, DefaultScope
+from teacher_weights import give_teacher_weights
 
 from cmim_mm.binarize import BINARIZERS, set_progress
 from cmim_mm.datasets.data_root import set_data_root
@@ -39,14 +40,6 @@ def plain_model(cfg):
         return cfg
     plain = {k: plain_model(v) for k, v in cfg.items() if k not in ADDED}
     return dict(plain, type=cfg['on']) if 'on' in cfg else plain
-
-
-def give_teacher_weights(model, path):
-    """Random weights in place of a teacher's training."""
-    if 'teacher' in model:
-        twin = full_precision_twin(dict(model, type=model.get('on', model.type)))
-        torch.save(MODELS.build(model.teacher.get('model', twin)).state_dict(), path)
-        model.teacher.checkpoint = str(path)
 
 
 def baseline(name):
