@@ -131,6 +131,61 @@ def test_second_view_is_another_crop_and_flip_in_training_mode():
     assert 16 < falls < 48 and len({tuple(v[0, 0].tolist()) for v in views}) > 4  # flips, and crops
 
 
+def test_second_view_of_a_share_of_the_area():
+    columns = torch.arange(16.0).expand(256, 3, 16, 16)
+    rows = columns.transpose(2, 3)
+    torch.manual_seed(0)
+    views = [second_view(ramp, area_range=(0.25, 0.36)) for ramp in (columns, columns)]
+    assert views[0].shape == columns.shape and not torch.equal(*views)
+    steps = views[0].diff(dim=3)[:, 0, 4, 2:-2].mean(1)  # the crop's width / the image's, negative if flipped
+    assert 64 < (steps < 0).sum() < 192
+    assert steps.square().min() >= 0.25 * 3 / 4 - 0.01 and steps.square().max() <= 0.36 * 4 / 3 + 0.01
+    first, last = views[0][:, 0, 4, 0], views[0][:, 0, 4, -1]
+    assert min(first.min(), last.min()) < 1 and max(first.max(), last.max()) > 14  # crops reach both borders
+    torch.manual_seed(0)
+    widths = steps.abs()
+    heights = second_view(rows, area_range=(0.25, 0.36))[:, 0].diff(dim=1)[:, 2:-2, 4].mean(1)
+    area, aspect = widths * heights, widths / heights
+    assert area.min() > 0.24 and area.max() < 0.37 and aspect.min() > 0.74 and aspect.max() < 1.34
+
+
+def test_second_view_in_other_colours():
+    images = torch.randn(256, 3, 8, 8)
+    torch.manual_seed(3)
+    plain = second_view(images)
+    torch.manual_seed(3)
+    coloured = second_view(images, colour=0.5)
+    plain, coloured = plain.flatten(2), coloured.flatten(2)
+    gain = coloured.std(2) / plain.std(2)
+    shift = coloured.mean(2) - gain * plain.mean(2)
+    torch.testing.assert_close(gain[..., None] * plain + shift[..., None], coloured)  # one each for a channel
+    for drawn, middle in ((gain, 1), (shift, 0)):
+        assert middle - 0.5 <= drawn.min() < middle - 0.4 and middle + 0.4 < drawn.max() <= middle + 0.5
+        assert (drawn[:, 0] - drawn[:, 1]).abs().max() > 0.3
+
+
+@pytest.mark.parametrize('source', ['SecondView', 'MovingAverage'])
+def test_how_the_second_view_looks_reaches_it(source):
+    extra = dict(second_view=True) if source == 'MovingAverage' else {}
+    model = model_with(dict(type=source, area_range=(0.3, 0.5), colour=0.2, **extra))
+    torch.manual_seed(5)
+    expected = expected_latent(model.backbone, second_view(images(), (0.3, 0.5), 0.2))
+    torch.manual_seed(5)
+    torch.testing.assert_close(sides(model).latent, expected)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(area_range=(0.5, 1.5)), r'area_range=\(0.5, 1.5\): expected 0 < least <= largest <= 1'),
+    (dict(area_range=(0.5, 0.2)), 'expected 0 < least'),
+    (dict(colour=2.0), 'colour=2.0: expected 0 <= colour <= 1'),
+])
+def test_second_view_names_what_does_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        second_view(images(), **arguments)
+    with pytest.raises(ValueError, match='are of a second view; set second_view=True'):
+        MovingAverage([4], **arguments)
+
+
 def test_moving_average_starts_as_the_encoder_and_follows():
     model = model_with(dict(type='MovingAverage', momentum=0.75))
     average, conv = model.neck.source, model.backbone.conv1

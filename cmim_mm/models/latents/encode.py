@@ -1,7 +1,9 @@
 """Further forward passes of an encoder within one training step."""
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -9,9 +11,43 @@ from ..cls_data_preprocessor import crop_and_flip
 from ..features import Features
 
 
-def second_view(images: Tensor) -> Tensor:
-    """Another random crop (padded by reflection, an eighth of the shorter side) and flip of (N, C, H, W)."""
-    return crop_and_flip(images, max(1, min(images.shape[2:]) // 8), flip=True)
+def second_view(images: Tensor, area_range: Optional[Sequence[float]] = None, colour: float = 0.0) -> Tensor:
+    """Another random crop and flip of (N, C, H, W), of the same size.
+
+    Args:
+        images: Normalized.
+        area_range: Least and largest share of the area that is cropped and resized, its width / height
+            between 3/4 and 4/3 (Szegedy et al., arXiv 1409.4842); None shifts the whole image by up to an
+            eighth of the shorter side, its border reflected.
+        colour: s; a channel x of an image becomes g x + b, g from [1 - s, 1 + s] and b from [-s, s].
+
+    Raises:
+        ValueError: Arguments outside 0 < least <= largest <= 1 and 0 <= s <= 1.
+    """
+    if area_range is None:
+        view = crop_and_flip(images, max(1, min(images.shape[2:]) // 8), flip=True)
+    else:
+        view = _resized_crop(images, *area_range)
+    if not 0 <= colour <= 1:
+        raise ValueError(f'colour={colour}: expected 0 <= colour <= 1')
+    if colour:
+        gain, shift = (torch.rand(2, *images.shape[:2], 1, 1) * 2 - 1).mul_(colour).to(images)
+        view = view * (1 + gain) + shift
+    return view
+
+
+def _resized_crop(images: Tensor, least: float, largest: float) -> Tensor:
+    if not 0 < least <= largest <= 1:
+        raise ValueError(f'area_range={(least, largest)}: expected 0 < least <= largest <= 1')
+    area, aspect, left, top, flip = torch.rand(5, len(images))
+    area, aspect = least + (largest - least) * area, (4 / 3) ** (2 * aspect - 1)
+    # Halves of the crop's size, of the image's own in each direction; it may be no larger than that.
+    width, height = (area * aspect).sqrt().clamp_max(1), (area / aspect).sqrt().clamp_max(1)
+    zero = torch.zeros_like(area)
+    theta = torch.stack([torch.where(flip < 0.5, -width, width), zero, (2 * left - 1) * (1 - width),
+                         zero, height, (2 * top - 1) * (1 - height)], 1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False).to(images)
+    return F.grid_sample(images, grid, padding_mode='border', align_corners=False)
 
 
 def encode_again(encoder: nn.Module, images: Tensor,

@@ -1,5 +1,6 @@
 """a_F of a moving average of the encoder."""
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from torch import nn
@@ -25,16 +26,26 @@ class MovingAverage(LatentSource):
         in_channels: Channels of each tap.
         momentum: m, 0 <= m < 1.
         second_view: Whether it sees another random crop and flip of the batch.
+        area_range, colour: Of that view, as in :func:`~cmim_mm.models.latents.encode.second_view`.
 
     Raises:
-        ValueError: m lies outside.
+        ValueError: m lies outside, or how a second view looks is given where there is none.
         RuntimeError: In training, :meth:`start` was not called.
     """
 
-    def __init__(self, in_channels: Sequence[int], momentum: float = 0.99, second_view: bool = False) -> None:
+    def __init__(self,
+                 in_channels: Sequence[int],
+                 momentum: float = 0.99,
+                 second_view: bool = False,
+                 area_range: Optional[Sequence[float]] = None,
+                 colour: float = 0.0) -> None:
         super().__init__(in_channels)
         if not 0 <= momentum < 1:
             raise ValueError(f'MovingAverage: momentum={momentum}, expected 0 <= momentum < 1')
+        if not second_view and (area_range or colour):
+            raise ValueError(f'MovingAverage: area_range={area_range}, colour={colour} are of a second view; '
+                             'set second_view=True')
+        self.view = dict(area_range=area_range, colour=colour)
         self.momentum = momentum
         self.second_view = self.moves = second_view
         self.register_buffer('started', torch.tensor(False))
@@ -70,7 +81,7 @@ class MovingAverage(LatentSource):
             else:
                 average.copy_(parameter)
         self.started.fill_(True)
-        images = second_view(feats.inputs) if self.second_view else feats.inputs
+        images = second_view(feats.inputs, **self.view) if self.second_view else feats.inputs
         average = {name: self._buffers[key] for name, key in self._names.items()}
         return encode_again(feats.encoder, images, average)
 
