@@ -1,5 +1,6 @@
 # An encoder from images alone, without a teacher: the binary activations of an image, at the end of the
-# network, against a moving average's full-precision ones of another crop in other colours. No label is read; any train/<folder>/<image> will do.
+# network, against a moving average's full-precision ones of another crop in other colours. No label is read;
+# any train/<folder>/<image> will do.
 _base_ = [
     '../_base_/models/cls_r18.py',
     '../_base_/datasets/indoor.py',
