@@ -8,8 +8,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, METRICS, MODELS, DefaultScope
+from teacher_weights import give_teacher_weights
 
-from cmim_mm.binarize import BINARIZERS, BinaryConv2d
+from cmim_mm.binarize import BINARIZERS, BinaryConv2d, set_progress
 from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -99,6 +100,31 @@ def test_config_trains_one_step_and_predicts(name, roots):
     metric = METRICS.build(cfg.val_evaluator)
     metric.process({}, [sample.to_dict() for sample in predicted])
     assert 0 <= metric.evaluate(2)['accuracy/top5'] <= 100
+
+
+@pytest.mark.parametrize('name', ['unlabelled', 'unlabelled_regression', 'views'])
+def test_images_alone_train_the_encoder(name, roots, tmp_path):
+    cfg = Config.fromfile(CONFIGS / f'pretrain/reactnet_r18_{name}.py')
+    cfg.train_dataloader.dataset.dataset.pipeline[1].size = 64
+    set_data_root(cfg, str(roots['indoor']))
+    give_teacher_weights(cfg.model, tmp_path / 'teacher.pth')
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    set_progress(model, 0.1)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    data = pseudo_collate(dataset.__getitems__([(0, 0), (1, 1), (2, 2)]))
+    for sample in data['data_samples']:
+        sample.pop('gt_label')
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    before = {k: v.detach().clone() for k, v in model.named_parameters()}
+    for _ in range(2):  # a queue is empty at first
+        losses = model.train_step(data, wrapper)
+    assert torch.isfinite(losses['loss']) and losses['loss'] > 0
+    still = {k for k, v in model.named_parameters() if torch.equal(v, before[k])}
+    behind = {k for k in before if k.startswith('backbone.layer4.3.') and '.binarizer.' not in k}
+    # A contrast ends at what the last binary convolution reads; the rest is left to the dense training.
+    assert still == (set() if name.endswith('regression') else behind), still
 
 
 @pytest.mark.parametrize('data', WRITERS)
