@@ -89,7 +89,8 @@ def test_batches_reach_the_network_with_the_channels_last(name, loader, rooms_ro
 @pytest.mark.parametrize('name', NAMES)
 def test_config_keeps_the_conventions(name):
     cfg = Config.fromfile(CONFIGS / name)
-    assert cfg.model.get('auxiliary_head', {}).get('type') in (None, 'cmim_mm.FeatureRegressionHead')
+    assert cfg.model.get('auxiliary_head', {}).get('type') in (
+        None, 'cmim_mm.FeatureRegressionHead', 'cmim_mm.BitEntropyHead')
     assert cfg.test_dataloader.dataset == cfg.val_dataloader.dataset
     assert cfg.randomness.seed is not None
     assert not any('Load' in t['type'] and t['type'] != 'LoadImageFromFile' for t in cfg.test_pipeline)
