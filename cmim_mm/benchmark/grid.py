@@ -15,8 +15,8 @@
 Paths of configs count from the grid file's folder. ``options`` (for every downstream run, for a task, a
 mode or a pretraining) are keys and values as of ``--cfg-options``; in those of a pretraining
 ``'{encoder}'`` stands for the checkpoint of another pretrained encoder, which is then trained before it;
-one that is only there for that has ``transfer=False``. Names that begin with an underscore are the file's
-own.
+one that is only there for that has ``transfer=False``. ``finetune`` of an encoder are options of the runs
+that fine-tune it, such as a lower rate. Names that begin with an underscore are the file's own.
 """
 import difflib
 import re
@@ -30,7 +30,7 @@ MODES = ('finetune', 'frozen', 'linear')
 CHOICES = ('last', 'best')
 _DEFAULTS = dict(modes=['finetune'], shares=[100], seeds=[0], baseline=None, checkpoint='last', held_out=0,
                  painted=3, options={})
-_ENCODER = ('backbone', 'checkpoint', 'prefix', 'pretrain', 'data_root', 'options', 'transfer')
+_ENCODER = ('backbone', 'checkpoint', 'prefix', 'pretrain', 'data_root', 'options', 'transfer', 'finetune')
 _TASK = ('config', 'options')
 
 
@@ -106,6 +106,7 @@ class Grid:
                 self._fail(f'{where}.{key}', f'{advice}; take it out')
         self._dict(f'{where}.backbone', one.get('backbone', {}))
         self._dict(f'{where}.options', one.get('options', {}))
+        self._dict(f'{where}.finetune', one.get('finetune', {}))
         if pretrain:
             one['pretrain'] = self._config(f'{where}.pretrain', one['pretrain'])
         elif sources and '://' not in one['checkpoint'] and not Path(one['checkpoint']).is_file():

@@ -10,11 +10,13 @@ _pretraining = {
     'train_dataloader.num_workers': 0,
     'train_dataloader.persistent_workers': False,
 }
+_low = {'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 0.1}
 encoders = dict(
     scratch=dict(),
-    unlabelled_cmim=dict(pretrain='../pretrain/reactnet_r18_unlabelled.py', options=_pretraining),
+    unlabelled_cmim=dict(
+        pretrain='../pretrain/reactnet_r18_unlabelled.py', options=_pretraining, finetune=_low),
     unlabelled_regression=dict(
-        pretrain='../pretrain/reactnet_r18_unlabelled_regression.py', options=_pretraining))
+        pretrain='../pretrain/reactnet_r18_unlabelled_regression.py', options=_pretraining, finetune=_low))
 tasks = dict(segmentation=dict(config='../study/seg.py'), depth=dict(config='../study/depth.py'))
 modes = dict(finetune={}, linear={'optim_wrapper.optimizer.lr': 1e-2})
 seeds = [0, 1, 2]

@@ -12,13 +12,17 @@ _pretraining = {
     **{f'{split}_dataloader.dataset.pipeline.{key}': 64 for split in ('val', 'test')
        for key in ('1.scale', '2.crop_size')},
 }
+_low = {'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 0.1}
 _taught = {**_pretraining, 'model.teacher.checkpoint': '{indoor_full_precision}'}
 encoders = dict(
     scratch=dict(),
-    indoor=dict(pretrain='../pretrain/reactnet_r18_indoor.py', options=_pretraining),
-    indoor_cmim=dict(pretrain='../pretrain/reactnet_r18_indoor_cmim.py', options=_pretraining),
-    indoor_cmim_teacher=dict(pretrain='../pretrain/reactnet_r18_indoor_cmim_teacher.py', options=_taught),
-    indoor_distill=dict(pretrain='../pretrain/reactnet_r18_indoor_distill.py', options=_taught),
+    indoor=dict(pretrain='../pretrain/reactnet_r18_indoor.py', options=_pretraining, finetune=_low),
+    indoor_cmim=dict(
+        pretrain='../pretrain/reactnet_r18_indoor_cmim.py', options=_pretraining, finetune=_low),
+    indoor_cmim_teacher=dict(
+        pretrain='../pretrain/reactnet_r18_indoor_cmim_teacher.py', options=_taught, finetune=_low),
+    indoor_distill=dict(
+        pretrain='../pretrain/reactnet_r18_indoor_distill.py', options=_taught, finetune=_low),
     indoor_full_precision=dict(
         pretrain='../pretrain/fp_r18_indoor.py', options=_pretraining, transfer=False))
 tasks = dict(segmentation=dict(config='../study/seg.py'), depth=dict(config='../study/depth.py'))

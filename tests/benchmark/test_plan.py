@@ -130,7 +130,26 @@ tasks = dict(seg=dict(config='{configs}/nyud_seg_bnn_quick.py'))''')
                                      checkpoint=checkpoint_of(tmp_path / 'work', 'pretrain/second'))
 
 
+def test_an_encoder_is_fine_tuned_its_own_way(plan):
+    runs = plan('''
+encoders = dict(plain=dict(), low=dict(finetune={{
+    'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 0.1, 'optim_wrapper.optimizer.lr': 3e-3}}))
+tasks = dict(seg=dict(config='{configs}/nyud_seg_bnn_quick.py'))
+modes = dict(finetune={{'optim_wrapper.optimizer.lr': 2e-3}}, linear={{}})''')
+    rates = {}
+    for mode in ('finetune', 'linear'):
+        for encoder in ('plain', 'low'):
+            wrapper = config(runs[f'seg/{mode}/share100/{encoder}/seed0']).optim_wrapper
+            rates[mode, encoder] = wrapper.optimizer.lr, wrapper.get('paramwise_cfg')
+    assert rates['finetune', 'plain'] == (2e-3, None)
+    assert rates['finetune', 'low'] == (3e-3, dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
+    assert rates['linear', 'low'] == rates['linear', 'plain'] == (1e-3, None)
+
+
 @pytest.mark.parametrize('text, message', [
+    ("encoders = dict(a=dict(finetune={{'optim_wrappr.optimizer.lr': 1}}))",
+     "encoders.a.finetune: .*did you mean 'optim_wrapper'"),
+    ("encoders = dict(a=dict(finetune=0.1))", 'encoders.a.finetune'),
     ("encoders = dict(a=dict(backbone=dict(depth=20)))", "'a' does not fit task 'seg': its maps have"),
     ("encoders = dict(a=dict(backbone=dict(binarizer='IRnet')))", "does not fit.*cannot be built.*IRnet"),
     ("encoders = dict(a=dict(backbone=dict(deph=18)))", "does not fit.*cannot be built.*deph"),

@@ -1,7 +1,8 @@
-# The search before ../study.py: half and twice its learning rate (0.001), for the baseline and CMIM's encoder
+# A search before ../study.py: half and twice 0.001 in every layer, for the baseline and CMIM's encoder.
 _base_ = '../study.py'
 _low, _high = {'optim_wrapper.optimizer.lr': 5e-4}, {'optim_wrapper.optimizer.lr': 2e-3}
-_pretrained = dict(_base_.encoders['unlabelled_cmim'], pretrain='../../pretrain/reactnet_r18_unlabelled.py')
+_pretrained = dict(
+    _base_.encoders['unlabelled_cmim'], pretrain='../../pretrain/reactnet_r18_unlabelled.py', finetune={})
 encoders = dict(_delete_=True, scratch=dict(), unlabelled_cmim=_pretrained)
 tasks = dict(
     _delete_=True,
