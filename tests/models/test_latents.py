@@ -7,7 +7,7 @@ from cmim_models import BATCH, TAP, build, gradients, images, samples, step, wri
 from mmengine.model.averaged_model import ExponentialMovingAverage
 
 from cmim_mm.models import LatentSource, LaterLayer, MovingAverage, SamePass, SecondView, Teacher
-from cmim_mm.models.latents.encode import second_view
+from cmim_mm.models.latents.encode import View
 from cmim_mm.registry import MODELS
 
 pytestmark = pytest.mark.usefixtures('mmseg_scope')
@@ -118,7 +118,7 @@ def expected_latent(backbone, view):
 def test_second_view_is_another_crop_and_flip_in_training_mode():
     model, plain = model_with('SecondView'), model_with('SamePass')
     torch.manual_seed(5)
-    view = second_view(images())
+    view = View()(images())
     expected = expected_latent(model.backbone, view)
     torch.manual_seed(5)
     found = sides(model)
@@ -126,7 +126,7 @@ def test_second_view_is_another_crop_and_flip_in_training_mode():
     assert torch.equal(found.binary, sides(plain).binary)
     assert not torch.equal(found.latent, sides(plain).latent)
     ramp = torch.arange(16.0).expand(64, 3, 16, 16)
-    views = second_view(ramp)
+    views = View()(ramp)
     falls = (views.diff(dim=3).sum((1, 2, 3)) < 0).sum()
     assert 16 < falls < 48 and len({tuple(v[0, 0].tolist()) for v in views}) > 4  # flips, and crops
 
@@ -135,7 +135,7 @@ def test_second_view_of_a_share_of_the_area():
     columns = torch.arange(16.0).expand(256, 3, 16, 16)
     rows = columns.transpose(2, 3)
     torch.manual_seed(0)
-    views = [second_view(ramp, area_range=(0.25, 0.36)) for ramp in (columns, columns)]
+    views = [View(area_range=(0.25, 0.36))(ramp) for ramp in (columns, columns)]
     assert views[0].shape == columns.shape and not torch.equal(*views)
     steps = views[0].diff(dim=3)[:, 0, 4, 2:-2].mean(1)  # the crop's width / the image's, negative if flipped
     assert 64 < (steps < 0).sum() < 192
@@ -144,7 +144,7 @@ def test_second_view_of_a_share_of_the_area():
     assert min(first.min(), last.min()) < 1 and max(first.max(), last.max()) > 14  # crops reach both borders
     torch.manual_seed(0)
     widths = steps.abs()
-    heights = second_view(rows, area_range=(0.25, 0.36))[:, 0].diff(dim=1)[:, 2:-2, 4].mean(1)
+    heights = View(area_range=(0.25, 0.36))(rows)[:, 0].diff(dim=1)[:, 2:-2, 4].mean(1)
     area, aspect = widths * heights, widths / heights
     assert area.min() > 0.24 and area.max() < 0.37 and aspect.min() > 0.74 and aspect.max() < 1.34
 
@@ -152,9 +152,9 @@ def test_second_view_of_a_share_of_the_area():
 def test_second_view_in_other_colours():
     images = torch.randn(256, 3, 8, 8)
     torch.manual_seed(3)
-    plain = second_view(images)
+    plain = View()(images)
     torch.manual_seed(3)
-    coloured = second_view(images, colour=0.5)
+    coloured = View(colour=0.5)(images)
     plain, coloured = plain.flatten(2), coloured.flatten(2)
     gain = coloured.std(2) / plain.std(2)
     shift = coloured.mean(2) - gain * plain.mean(2)
@@ -169,19 +169,22 @@ def test_how_the_second_view_looks_reaches_it(source):
     extra = dict(second_view=True) if source == 'MovingAverage' else {}
     model = model_with(dict(type=source, area_range=(0.3, 0.5), colour=0.2, **extra))
     torch.manual_seed(5)
-    expected = expected_latent(model.backbone, second_view(images(), (0.3, 0.5), 0.2))
+    expected = expected_latent(model.backbone, View((0.3, 0.5), 0.2)(images()))
     torch.manual_seed(5)
     torch.testing.assert_close(sides(model).latent, expected)
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (dict(area_range=(0.5, 1.5)), r'area_range=\(0.5, 1.5\): expected 0 < least <= largest <= 1'),
-    (dict(area_range=(0.5, 0.2)), 'expected 0 < least'),
+    (dict(area_range=(0.5, 1.5)), r'area_range=\(0.5, 1.5\): expected two numbers, 0 < least'),
+    (dict(area_range=(0.5, 0.2)), 'expected two numbers, 0 < least'),
+    (dict(area_range=(0.5, )), 'expected two numbers'),
     (dict(colour=2.0), 'colour=2.0: expected 0 <= colour <= 1'),
 ])
 def test_second_view_names_what_does_not_fit(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        second_view(images(), **arguments)
+    for source in (lambda: SecondView([4], **arguments),
+                   lambda: MovingAverage([4], second_view=True, **arguments)):
+        with pytest.raises(ValueError, match=message):
+            source()
     with pytest.raises(ValueError, match='are of a second view; set second_view=True'):
         MovingAverage([4], **arguments)
 

@@ -11,37 +11,41 @@ from ..cls_data_preprocessor import crop_and_flip
 from ..features import Features
 
 
-def second_view(images: Tensor, area_range: Optional[Sequence[float]] = None, colour: float = 0.0) -> Tensor:
-    """Another random crop and flip of (N, C, H, W), of the same size.
+class View:
+    """Another random crop and flip of images, (N, C, H, W) -> the same shape.
 
     Args:
-        images: Normalized.
         area_range: Least and largest share of the area that is cropped and resized, its width / height
             between 3/4 and 4/3 (Szegedy et al., arXiv 1409.4842); None shifts the whole image by up to an
             eighth of the shorter side, its border reflected.
-        colour: s; a channel x of an image becomes g x + b, g from [1 - s, 1 + s] and b from [-s, s].
+        colour: s; a channel x of a normalized image becomes g x + b, g from [1 - s, 1 + s], b from [-s, s].
 
     Raises:
         ValueError: Arguments outside 0 < least <= largest <= 1 and 0 <= s <= 1.
     """
-    if area_range is None:
-        view = crop_and_flip(images, max(1, min(images.shape[2:]) // 8), flip=True)
-    else:
-        view = _resized_crop(images, *area_range)
-    if not 0 <= colour <= 1:
-        raise ValueError(f'colour={colour}: expected 0 <= colour <= 1')
-    if colour:
-        gain, shift = (torch.rand(2, *images.shape[:2], 1, 1) * 2 - 1).mul_(colour).to(images)
-        view = view * (1 + gain) + shift
-    return view
+
+    def __init__(self, area_range: Optional[Sequence[float]] = None, colour: float = 0.0) -> None:
+        if area_range is not None and not (len(area_range) == 2 and 0 < area_range[0] <= area_range[1] <= 1):
+            raise ValueError(f'area_range={area_range}: expected two numbers, 0 < least <= largest <= 1')
+        if not 0 <= colour <= 1:
+            raise ValueError(f'colour={colour}: expected 0 <= colour <= 1')
+        self.area_range, self.colour = area_range, colour
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if self.area_range is None:
+            view = crop_and_flip(images, max(1, min(images.shape[2:]) // 8), flip=True)
+        else:
+            view = _resized_crop(images, *self.area_range)
+        if self.colour:
+            gain, shift = (torch.rand(2, *images.shape[:2], 1, 1) * 2 - 1).mul_(self.colour).to(images)
+            view = view * (1 + gain) + shift
+        return view
 
 
 def _resized_crop(images: Tensor, least: float, largest: float) -> Tensor:
-    if not 0 < least <= largest <= 1:
-        raise ValueError(f'area_range={(least, largest)}: expected 0 < least <= largest <= 1')
     area, aspect, left, top, flip = torch.rand(5, len(images))
     area, aspect = least + (largest - least) * area, (4 / 3) ** (2 * aspect - 1)
-    # Halves of the crop's size, of the image's own in each direction; it may be no larger than that.
+    # Of the image's own in each direction, and no larger than that.
     width, height = (area * aspect).sqrt().clamp_max(1), (area / aspect).sqrt().clamp_max(1)
     zero = torch.zeros_like(area)
     theta = torch.stack([torch.where(flip < 0.5, -width, width), zero, (2 * left - 1) * (1 - width),

@@ -9,7 +9,7 @@ from cmim_mm.registry import MODELS
 
 from ..features import Features, Pair
 from .base import LatentSource
-from .encode import encode_again, second_view
+from .encode import View, encode_again
 
 
 @MODELS.register_module()
@@ -26,10 +26,10 @@ class MovingAverage(LatentSource):
         in_channels: Channels of each tap.
         momentum: m, 0 <= m < 1.
         second_view: Whether it sees another random crop and flip of the batch.
-        area_range, colour: Of that view, as in :func:`~cmim_mm.models.latents.encode.second_view`.
+        area_range, colour: Of that view, as in :func:`~cmim_mm.models.latents.encode.View`.
 
     Raises:
-        ValueError: m lies outside, or how a second view looks is given where there is none.
+        ValueError: m lies outside, how a second view looks is given where there is none, and as ``View``.
         RuntimeError: In training, :meth:`start` was not called.
     """
 
@@ -45,9 +45,9 @@ class MovingAverage(LatentSource):
         if not second_view and (area_range or colour):
             raise ValueError(f'MovingAverage: area_range={area_range}, colour={colour} are of a second view; '
                              'set second_view=True')
-        self.view = dict(area_range=area_range, colour=colour)
         self.momentum = momentum
-        self.second_view = self.moves = second_view
+        self.moves = second_view
+        self.view = View(area_range, colour) if second_view else None
         self.register_buffer('started', torch.tensor(False))
         self._running = False  # known to be started, so that no step waits for the device
         self._names: dict[str, str] = {}  # of buffers, by those of the parameters; a buffer's has no dot
@@ -81,7 +81,7 @@ class MovingAverage(LatentSource):
             else:
                 average.copy_(parameter)
         self.started.fill_(True)
-        images = second_view(feats.inputs, **self.view) if self.second_view else feats.inputs
+        images = feats.inputs if self.view is None else self.view(feats.inputs)
         average = {name: self._buffers[key] for name, key in self._names.items()}
         return encode_again(feats.encoder, images, average)
 

@@ -7,7 +7,7 @@ import torch
 from cmim_mm.registry import MODELS
 
 from ..features import Features, Pair
-from .encode import encode_again, second_view
+from .encode import View, encode_again
 from .same_pass import SamePass
 
 
@@ -19,20 +19,20 @@ class SecondView(SamePass):
 
     Args:
         in_channels, detach: As in ``SamePass``; detach='latent' also spares the second pass its gradient.
-        area_range, colour: Of the view, as in :func:`~cmim_mm.models.latents.encode.second_view`.
+        area_range, colour: Of the view, as in :func:`~cmim_mm.models.latents.encode.View`.
 
     Raises:
-        ValueError: As in ``SamePass``.
+        ValueError: As in ``SamePass`` and ``View``.
     """
     moves = True
 
     def __init__(self, in_channels: Sequence[int], detach: Optional[str] = None,
                  area_range: Optional[Sequence[float]] = None, colour: float = 0.0) -> None:
         super().__init__(in_channels, detach)
-        self.view = dict(area_range=area_range, colour=colour)
+        self.view = View(area_range, colour)
 
     def latent_pairs(self, feats: Features) -> Sequence[Pair]:
         if not self.training:
             return feats.pairs
         with torch.set_grad_enabled(self.detach != 'latent'):
-            return encode_again(feats.encoder, second_view(feats.inputs, **self.view)).pairs
+            return encode_again(feats.encoder, self.view(feats.inputs)).pairs
