@@ -107,12 +107,13 @@ def plan_grid(grid: Grid, folder: Path, data_root: str,
             base = _read(grid, f'modes.{mode}', settings['config'], further, data_root)
             base = _for_protocol(grid, task, base)
             for encoder in used:
-                cfg = Config(base.to_dict())
                 own = encoder.settings.get('finetune')
                 if own and mode == 'finetune':
-                    cfg = _for_protocol(grid, task, _read(
-                        grid, f'encoders.{encoder.name}.finetune', settings['config'], {**further, **own},
-                        data_root))
+                    cfg = _read(grid, f'encoders.{encoder.name}.finetune', settings['config'],
+                                {**further, **own}, data_root)
+                    cfg = _for_protocol(grid, task, cfg)
+                else:
+                    cfg = Config(base.to_dict())
                 cfg.model.backbone = encoder.backbone(cfg.model.backbone)
                 maps = backbones.check(encoder.name, task, cfg.model)
                 if mode != 'finetune':
