@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any, Union
 
 import torch
+from torch import nn
 
 from cmim_mm.atomic import write_atomically
+from cmim_mm.binarize import BinaryConv2d
+from cmim_mm.bit_weights import encode_bit_weights
 from cmim_mm.checkpoint import CheckpointError, load_checkpoint_file
 
 #: What of ``meta`` is kept.
@@ -38,3 +41,25 @@ def to_bytes(checkpoint: dict[str, Any]) -> bytes:
 def strip_to(source: Union[str, Path], target: Union[str, Path]) -> None:
     """Writes the stripped ``source`` to ``target``, whole or not at all."""
     write_atomically(to_bytes(stripped(source)), target)
+
+
+def one_bit(model: nn.Module) -> bytes:
+    """A trained model as a checkpoint to train on from, with bits for binary filters (``bit_weights.py``).
+
+    The model is left with the weights that the checkpoint gives.
+
+    Raises:
+        CheckpointError: A method makes other weights of its own binary ones; names the layer.
+    """
+    filters = {}
+    for name, conv in model.named_modules():
+        if not isinstance(conv, BinaryConv2d):
+            continue
+        form = conv.weight_form()
+        filters[f'{name}.weight'], binary = form, form.value().detach()
+        conv.weight.data.copy_(binary)
+        if not torch.allclose(conv.weight_form().value(), binary):
+            raise CheckpointError(f'{name}: {type(conv.binarizer).__name__} makes other weights of its own '
+                                  'binary ones, so bits are no checkpoint to train on from: write .pth')
+    return encode_bit_weights({name: value for name, value in model.state_dict().items()
+                               if not name.endswith('num_batches_tracked')}, filters)

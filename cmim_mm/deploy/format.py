@@ -109,7 +109,7 @@ def decode(data: bytes) -> Packed:
     for name, value in (('config', config), ('meta', meta), ('bits', bits)):
         if not isinstance(value, dict):
             raise BadHeader(f'{name} must be a JSON object')
-    return Packed(check_config(config), from_data(meta), tensors, _check_bits(bits, tensors))
+    return Packed(check_config(config), from_data(meta), tensors, check_bits(bits, tensors))
 
 
 def write(packed: Packed, path: Union[str, Path]) -> int:
@@ -167,7 +167,12 @@ def unpack_bits(data: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
     return bits.permute(0, 3, 1, 2).to(torch.int8).mul_(2).sub_(1)
 
 
-def _check_bits(bits: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def check_bits(bits: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shapes (O, kh, kw, I) of tensors of bits, as the header says them.
+
+    Raises:
+        BadBits: One is no such shape, or its tensor does not hold as many bits.
+    """
     for name, shape in bits.items():
         if not (isinstance(shape, list) and len(shape) == 4
                 and all(type(size) is int and size > 0 for size in shape)):

@@ -43,6 +43,18 @@ def pack_checkpoint(cfg: Config, checkpoint: Union[str, Path], half: bool = Fals
         CheckpointError: The checkpoint does not fit, or a layer cannot be packed.
         BadConfig: The config holds something that is no data, or that no file may hold.
     """
+    model, config, meta = trained_model(cfg, checkpoint, part)
+    meta = {'cmim_mm_version': __version__, **{key: meta[key] for key in _META if meta.get(key) is not None}}
+    return pack(model, config, meta, half), sum(4 * value.numel() for value in model.state_dict().values())
+
+
+def trained_model(cfg: Config, checkpoint: Union[str, Path],
+                  part: Optional[str] = None) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
+    """What a config evaluates, with a checkpoint's weights; arguments and errors as in ``pack_checkpoint``.
+
+    Returns:
+        The model in eval mode, the config that builds it, and the checkpoint's ``meta``.
+    """
     config = inference_config(cfg)
     loaded = load_checkpoint_file(checkpoint, 'cpu')
     state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else {}
@@ -61,9 +73,7 @@ def pack_checkpoint(cfg: Config, checkpoint: Union[str, Path], half: bool = Fals
                               f'{"; ".join(problems)}. Give the config that it was trained with; a foreign '
                               'checkpoint passes tools/model_converters/import_checkpoint.py first')
     model.load_state_dict(state, strict=False)
-    meta = loaded.get('meta') or {}
-    meta = {'cmim_mm_version': __version__, **{key: meta[key] for key in _META if meta.get(key) is not None}}
-    return pack(model, config, meta, half), sum(4 * value.numel() for value in model.state_dict().values())
+    return model, config, loaded.get('meta') or {}
 
 
 def pack(model: nn.Module, config: Mapping[str, Any], meta: Optional[Mapping[str, Any]] = None,

@@ -5,9 +5,12 @@ import json
 import pytest
 import torch
 import yaml
+from mmengine.config import Config
 
 from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.deploy.packing import build, inference_config
 from cmim_mm.engine.cli import ToolError
+from cmim_mm.models.backbones import BinaryResNet
 
 
 @pytest.fixture
@@ -52,9 +55,28 @@ def test_metafile_entry(publish, checkpoint, tmp_path, repository, capsys):
     assert 'In Collection: CMIM' in capsys.readouterr().out
 
 
+def test_an_encoder_whose_filters_are_bits(publish, repository, tmp_path):
+    """It enters the dense network whole, and is that of the checkpoint."""
+    config = repository / 'configs/pretrain/reactnet_r18_unlabelled.py'
+    model = build(inference_config(Config.fromfile(config)))
+    state = {**model.state_dict(), 'neck.binary.0.weight': torch.ones(3)}
+    torch.save({'state_dict': state}, tmp_path / 'a.pth')
+    publish([str(tmp_path / 'a.pth'), str(tmp_path / 'encoder.safetensors'), '--config', str(config)])
+    path, = tmp_path.glob('encoder-*.safetensors')
+    assert path.stem == f'encoder-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}'
+    assert path.stat().st_size < 2.5e6
+    encoder = BinaryResNet(18, binarizer='ReActNet', init_cfg=dict(
+        type='Pretrained', checkpoint=str(path), prefix='backbone.'))
+    encoder.init_weights()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder.eval()(images)[-1], model.backbone(images)[-1])
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['none.pth', 'x.pth'], 'none.pth: there is no such checkpoint'),
-    (['{checkpoint}', 'x.onnx'], 'ends with .pth'),
+    (['{checkpoint}', 'x.onnx'], 'ends with .pth or .safetensors'),
+    (['{checkpoint}', 'x.safetensors'], 'give --config'),
     (['{checkpoint}', 'x.pth', '--config', 'none.py'], 'there is no such config'),
     (['{checkpoint}', 'x.pth', '--results', '{checkpoint}'], 'is no JSON file of figures')])
 def test_mistakes_write_nothing(publish, checkpoint, tmp_path, monkeypatch, arguments, message):

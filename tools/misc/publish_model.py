@@ -2,6 +2,9 @@
 
     python tools/misc/publish_model.py work_dirs/nyud_seg_bnn/best_mIoU_iter_18000.pth nyud_seg_bnn.pth \
         --config configs/nyud_seg_bnn.py --results work_dirs/test/20260101_000000/20260101_000000.json
+
+A name that ends with .safetensors stores the filters of binary convolutions as bits: 20 times smaller, and
+still a checkpoint to train on from. It holds what the config evaluates, not what it only trains with.
 """
 import hashlib
 import json
@@ -11,18 +14,21 @@ from pathlib import Path
 from typing import Any, Optional
 
 import yaml
+from mmengine.config import Config
 
 import cmim_mm  # noqa: F401  (allows what checkpoints of MMEngine hold)
 from cmim_mm.atomic import write_atomically
 from cmim_mm.benchmark.figures import METRICS, shown_metrics
+from cmim_mm.deploy.packing import trained_model
 from cmim_mm.engine.cli import ToolError, parse_args, run
-from cmim_mm.publish import stripped, to_bytes
+from cmim_mm.publish import one_bit, stripped, to_bytes
 
 
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('in_file', help='checkpoint of a training')
-    parser.add_argument('out_file', help='NAME.pth; written is NAME-<first 8 digits of the SHA-256>.pth')
+    parser.add_argument('out_file', help='NAME.pth, or NAME.safetensors with filters as bits; the first '
+                        '8 digits of its SHA-256 join the name')
     parser.add_argument('--config', metavar='FILE', help='the config that it was trained with')
     parser.add_argument('--results', metavar='FILE',
                         help='its figures: the JSON file that tools/test.py wrote')
@@ -31,15 +37,20 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def publish(in_file: str, out_file: str) -> Path:
+def publish(in_file: str, out_file: str, config: Optional[str]) -> Path:
     """Writes the stripped checkpoint; returns where."""
     if not Path(in_file).is_file():
         raise ToolError(f'{in_file}: there is no such checkpoint')
     out = Path(out_file)
-    if out.suffix != '.pth':
-        raise ToolError(f'{out_file}: expected a name that ends with .pth')
-    data = to_bytes(stripped(in_file))
-    path = out.with_name(f'{out.stem}-{hashlib.sha256(data).hexdigest()[:8]}.pth')
+    if out.suffix == '.pth':
+        data = to_bytes(stripped(in_file))
+    elif out.suffix != '.safetensors':
+        raise ToolError(f'{out_file}: expected a name that ends with .pth or .safetensors')
+    elif config is None:
+        raise ToolError(f'{out_file}: which filters are binary stands in the config; give --config FILE')
+    else:
+        data = one_bit(trained_model(Config.fromfile(config), in_file)[0])
+    path = out.with_name(f'{out.stem}-{hashlib.sha256(data).hexdigest()[:8]}{out.suffix}')
     write_atomically(data, path)
     return path
 
@@ -88,7 +99,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(make_parser(), argv)
     # Everything is read before anything is written.
     entry(Path(args.out_file), args.config, args.results)
-    path = publish(args.in_file, args.out_file)
+    path = publish(args.in_file, args.out_file, args.config)
     model = entry(path, args.config, args.results)
     if args.metafile:
         put(model, args.metafile)
