@@ -3,7 +3,10 @@
     python tools/compare.py configs/pretrain/r20_cifar100_quick.py --data-root data/cifar100 \
         --vary model.backbone.binarizer=BNN,IRNet,ReActNet,None --metrics accuracy/top1 --seeds 0 1
 
-Called again, it leaves out what has ended and resumes the rest. The first variant is the baseline.
+Called again, it leaves out what has ended and resumes the rest. The first variant is the baseline. A config
+can have options of its own, and a label for the tables:
+
+    python tools/compare.py A.py "high rate: A.py optim_wrapper.optimizer.lr=4e-3"
 """
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
@@ -14,26 +17,28 @@ from mmengine.config import Config
 
 import cmim_mm  # noqa: F401  (before any import of mmsegmentation)
 from cmim_mm.benchmark.tool import EXPECTED, add_grid_arguments, carry_out, make_manifest, show_progress
-from cmim_mm.benchmark.variants import Variant, grid, parse_options, plan_variants
+from cmim_mm.benchmark.variants import Variant, grid, parse_options, plan_variants, split_config
 from cmim_mm.engine.cli import CfgOptions, ToolError, add_vary_argument, check_data_roots, load_config, run
 
 TOOLS = Path(__file__).resolve().parent
 
 
 def config_and_options(text: str) -> str:
-    """Argument type: 'CONFIG' or 'CONFIG KEY=VALUE ...'."""
-    config, *options = text.split() or ['']
+    """Argument type: as ``split_config`` reads it."""
+    try:
+        _, config, _ = split_config(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
     if not Path(config).is_file():
-        raise ArgumentTypeError(f"{config or text!r}: there is no such config")
-    if not all('=' in option for option in options):
-        raise ArgumentTypeError(f"expected 'CONFIG KEY=VALUE ...', got '{text}'")
+        raise ArgumentTypeError(f'{config!r}: there is no such config')
     return text
 
 
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('configs', nargs='+', metavar='CONFIG', type=config_and_options,
-                        help='config file; with options of its own in quotes: "CONFIG KEY=VALUE KEY=VALUE"')
+                        help='config file; in quotes with options of its own, and with what reports call it: '
+                             '"LABEL: CONFIG KEY=VALUE KEY=VALUE"')
     add_vary_argument(parser)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='one training each (%(default)s)')
     parser.add_argument('--metrics', nargs='+', help='columns of the table; all that are usual')

@@ -21,15 +21,16 @@ class Variant(NamedTuple):
     Attributes:
         config: Path of the config.
         options: Key -> value, as text, the way ``--cfg-options`` takes them.
+        label: What reports call it, in the place of config and options; '' for none.
     """
     config: str
     options: dict[str, str]
+    label: str = ''
 
     @property
     def name(self) -> str:
-        """What tells it from its neighbours: 'irnet_r20 binarizer=ReCU'."""
-        return ' '.join([Path(self.config).stem, *(f'{key.rpartition(".")[2]}={value}'
-                                                   for key, value in self.options.items())])
+        """What tells it from its neighbours: its label, or 'irnet_r20 binarizer=ReCU'."""
+        return self.label or _named(Path(self.config).stem, self.options)
 
     @property
     def folder(self) -> str:
@@ -45,16 +46,33 @@ def grid(configs: Sequence[str], vary: Mapping[str, Sequence[str]]) -> list[Vari
     """Every config with every combination of the varied keys' values.
 
     Args:
-        configs: Paths; one with options of its own is 'path KEY=VALUE KEY=VALUE'.
+        configs: As :func:`split_config` reads them.
         vary: Key -> values.
     """
     combinations = [dict(zip(vary, values)) for values in itertools.product(*vary.values())]
     variants = []
     for config in configs:
-        path, *own = config.split()
-        options = dict(pair.split('=', 1) for pair in own)
-        variants += [Variant(path, {**options, **more}) for more in combinations]
+        label, path, options = split_config(config)
+        variants += [Variant(path, {**options, **more}, label and _named(label, more))
+                     for more in combinations]
     return variants
+
+
+def split_config(text: str) -> tuple[str, str, dict[str, str]]:
+    """(label or '', path, options) of '[LABEL: ]CONFIG KEY=VALUE KEY=VALUE ...'.
+
+    Raises:
+        ValueError: It is not of that form.
+    """
+    label, _, rest = text.rpartition(': ')
+    path, *own = rest.split() or ['']
+    if not path or not all('=' in option for option in own):
+        raise ValueError(f"expected '[LABEL: ]CONFIG KEY=VALUE ...', got '{text}'")
+    return label.strip(), path, dict(pair.split('=', 1) for pair in own)
+
+
+def _named(name: str, options: Mapping[str, str]) -> str:
+    return ' '.join([name, *(f'{key.rpartition(".")[2]}={value}' for key, value in options.items())])
 
 
 def parse_options(options: Mapping[str, str]) -> dict[str, Any]:
@@ -70,11 +88,15 @@ def plan_variants(variants: Sequence[tuple[Variant, Config]], seeds: Sequence[in
         seeds: Of the runs.
 
     Raises:
-        GridError: Two configs of different folders have one name.
+        GridError: Two configs of different folders have one name, or two variants one label.
     """
     runs: list[Run] = []
     paths: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for variant, cfg in variants:
+        if folders.setdefault(variant.name, variant.folder) != variant.folder:
+            raise GridError(f'two variants are called {variant.name!r}, {folders[variant.name]} and '
+                            f'{variant.folder}: give each a label of its own, "LABEL: CONFIG KEY=VALUE ..."')
         if paths.setdefault(variant.folder, variant.config) != variant.config:
             raise GridError(f'{paths[variant.folder]} and {variant.config} have one name, which folders '
                             'would share; rename one')

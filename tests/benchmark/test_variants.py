@@ -16,6 +16,22 @@ def test_grid_is_every_combination():
     assert grid(['a.py x=1 y=2'], {'y': ['3']}) == [Variant('a.py', {'x': '1', 'y': '3'})]
 
 
+def test_a_label_stands_for_config_and_options_in_reports_alone():
+    plain, labelled = (grid([text], {'lr': ['1', '2']}) for text in ('a.py x=1', 'our own: a.py x=1'))
+    assert [variant.name for variant in labelled] == ['our own lr=1', 'our own lr=2']
+    assert [variant.folder for variant in labelled] == [variant.folder for variant in plain]
+    assert grid(['ours: a.py'], {})[0].name == 'ours'
+
+
+def test_variants_of_one_name_need_labels():
+    cfg = Config(dict(train_cfg=dict(max_iters=3)))
+    texts = ['a.py one.type=X', 'a.py other.type=X']
+    with pytest.raises(GridError, match="two variants are called 'a type=X'.*give each a label"):
+        plan_variants([(variant, cfg) for variant in grid(texts, {})], [0])
+    runs = plan_variants([(variant, cfg) for variant in grid([texts[0], f'other: {texts[1]}'], {})], [0])
+    assert [run.encoder for run in runs] == ['a type=X', 'other']
+
+
 def test_folders_of_long_options_stay_short_and_apart():
     one, other = (Variant('a.py', {'file': f'{"long/" * 60}{name}'}).folder for name in 'xy')
     assert one != other and all(len(part) < 150 for part in (*one.split('/'), *other.split('/')))
