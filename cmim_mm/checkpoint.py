@@ -84,7 +84,8 @@ def load_checkpoint_file(file: Union[str, Path, io.BytesIO], map_location: Any =
         if is_safetensors(file):
             checkpoint = expand_bit_weights(read_safetensors(file), read_metadata(file))
             if isinstance(map_location, (str, torch.device)):
-                checkpoint = {key: tensor.to(map_location) for key, tensor in checkpoint.items()}
+                state = checkpoint['state_dict']
+                checkpoint['state_dict'] = {key: tensor.to(map_location) for key, tensor in state.items()}
         else:
             checkpoint = torch.load(file, map_location=map_location, weights_only=True)
     except OSError:

@@ -30,7 +30,7 @@ def config_and_options(text: str) -> str:
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
     if not Path(config).is_file():
-        raise ArgumentTypeError(f'{config!r}: there is no such config')
+        raise ArgumentTypeError(f"'{config}': there is no such config. Form: '[LABEL: ]CONFIG KEY=VALUE'")
     return text
 
 

@@ -11,6 +11,8 @@ from mmengine.config import Config, DictAction
 from .grid import GridError
 from .plan import TRANSFER, Run, make_run
 
+#: '[LABEL: ]CONFIG KEY=VALUE ...'; a label enters tables, plots and pages.
+_VARIANT = re.compile(r'(?:([^\n=|$<>]*\S): +)?(\S+)((?:\s+[^\s=]+=\S*)*)\s*')
 #: Metric in ``test_evaluator`` -> what a run is about; runs about one thing are compared.
 _TASKS = {'IoUMetric': 'segmentation', 'DepthPixelMetric': 'depth', 'TopKAccuracy': 'classification'}
 
@@ -26,6 +28,10 @@ class Variant(NamedTuple):
     config: str
     options: dict[str, str]
     label: str = ''
+
+    def __str__(self) -> str:
+        options = (f'{key}={value}' for key, value in self.options.items())
+        return f"'{' '.join([*([f'{self.label}:'] if self.label else []), self.config, *options])}'"
 
     @property
     def name(self) -> str:
@@ -64,11 +70,12 @@ def split_config(text: str) -> tuple[str, str, dict[str, str]]:
     Raises:
         ValueError: It is not of that form.
     """
-    label, _, rest = text.rpartition(': ')
-    path, *own = rest.split() or ['']
-    if not path or not all('=' in option for option in own):
-        raise ValueError(f"expected '[LABEL: ]CONFIG KEY=VALUE ...', got '{text}'")
-    return label.strip(), path, dict(pair.split('=', 1) for pair in own)
+    found = _VARIANT.fullmatch(text)
+    if found is None:
+        raise ValueError("expected '[LABEL: ]CONFIG KEY=VALUE ...', values without white space, labels "
+                         f"without any of = | $ < >, got '{text}'")
+    label, path, options = found.groups()
+    return label or '', path, dict(option.split('=', 1) for option in options.split())
 
 
 def _named(name: str, options: Mapping[str, str]) -> str:
@@ -88,18 +95,20 @@ def plan_variants(variants: Sequence[tuple[Variant, Config]], seeds: Sequence[in
         seeds: Of the runs.
 
     Raises:
-        GridError: Two configs of different folders have one name, or two variants one label.
+        GridError: Two variants would share a folder, or a row of the report.
     """
     runs: list[Run] = []
-    paths: dict[str, str] = {}
-    folders: dict[str, str] = {}
+    folders: dict[str, Variant] = {}
+    rows: dict[tuple[str, str], Variant] = {}
     for variant, cfg in variants:
-        if folders.setdefault(variant.name, variant.folder) != variant.folder:
-            raise GridError(f'two variants are called {variant.name!r}, {folders[variant.name]} and '
-                            f'{variant.folder}: give each a label of its own, "LABEL: CONFIG KEY=VALUE ..."')
-        if paths.setdefault(variant.folder, variant.config) != variant.config:
-            raise GridError(f'{paths[variant.folder]} and {variant.config} have one name, which folders '
-                            'would share; rename one')
+        other = folders.setdefault(variant.folder, variant)
+        if other != variant:
+            raise GridError(f'{other} and {variant} would share the folder {variant.folder}: give a training '
+                            'one label, or rename a config')
+        other = rows.setdefault((_task(cfg), variant.name), variant)
+        if other != variant:
+            raise GridError(f'{other} and {variant} would both be called {variant.name!r}: give each a label '
+                            'of its own, "LABEL: CONFIG KEY=VALUE ..."')
         for seed in dict.fromkeys(seeds):
             one = Config(cfg.to_dict())
             one.merge_from_dict({'randomness.seed': seed})

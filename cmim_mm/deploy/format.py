@@ -167,7 +167,8 @@ def unpack_bits(data: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
     return bits.permute(0, 3, 1, 2).to(torch.int8).mul_(2).sub_(1)
 
 
-def check_bits(bits: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def check_bits(bits: dict[str, Any], tensors: dict[str, Tensor],
+               key: str = 'bits') -> dict[str, tuple[int, ...]]:
     """The shapes (O, kh, kw, I) of tensors of bits, as the header says them.
 
     Raises:
@@ -176,11 +177,11 @@ def check_bits(bits: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, tu
     for name, shape in bits.items():
         if not (isinstance(shape, list) and len(shape) == 4
                 and all(type(size) is int and size > 0 for size in shape)):
-            raise BadBits(f'bits: {name} has the shape {shape}, expected [O, kh, kw, I]')
+            raise BadBits(f'{key}: {name} has the shape {shape}, expected [O, kh, kw, I]')
         data, number = tensors.get(name), math.prod(shape)
         if data is None or data.dtype != torch.uint8 or data.shape != (-(-number // 8), ):
-            raise BadBits(f'bits: there are no {-(-number // 8)} bytes called {name}')
+            raise BadBits(f'{key}: there are no {-(-number // 8)} bytes called {name}')
         if number % 8 and int(data[-1]) >> number % 8:
-            raise BadBits(f'bits: {name} has bits beyond its shape {shape}')
+            raise BadBits(f'{key}: {name} has bits beyond its shape {shape}')
     return {name: tuple(shape) for name, shape in bits.items()}
 

@@ -55,11 +55,13 @@ def trained_model(cfg: Config, checkpoint: Union[str, Path],
     Returns:
         The model in eval mode, the config that builds it, and the checkpoint's ``meta``.
     """
+    if not isinstance(cfg.get('model'), dict):
+        raise CheckpointError(f'{cfg.filename or "the config"} has no model')
     config = inference_config(cfg)
     loaded = load_checkpoint_file(checkpoint, 'cpu')
     state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else {}
     if isinstance(state, PackedState):
-        raise CheckpointError(f'{checkpoint} is packed already, and cannot be packed again')
+        raise CheckpointError(f'{checkpoint} is packed already: give the checkpoint that it was packed of')
     if part is not None:
         if not isinstance(config['model'].get(part), dict):
             raise CheckpointError(f'the model of this config has no part {part!r}')

@@ -3,7 +3,7 @@ import pytest
 from mmengine.config import Config
 
 from cmim_mm.benchmark.grid import GridError
-from cmim_mm.benchmark.variants import Variant, grid, parse_options, plan_variants
+from cmim_mm.benchmark.variants import Variant, grid, parse_options, plan_variants, split_config
 
 
 def test_grid_is_every_combination():
@@ -26,10 +26,25 @@ def test_a_label_stands_for_config_and_options_in_reports_alone():
 def test_variants_of_one_name_need_labels():
     cfg = Config(dict(train_cfg=dict(max_iters=3)))
     texts = ['a.py one.type=X', 'a.py other.type=X']
-    with pytest.raises(GridError, match="two variants are called 'a type=X'.*give each a label"):
+    with pytest.raises(GridError, match="both be called 'a type=X': give each a label"):
         plan_variants([(variant, cfg) for variant in grid(texts, {})], [0])
     runs = plan_variants([(variant, cfg) for variant in grid([texts[0], f'other: {texts[1]}'], {})], [0])
     assert [run.encoder for run in runs] == ['a type=X', 'other']
+    depth = Config(dict(test_evaluator=dict(type='DepthPixelMetric'), train_cfg=dict(max_iters=3)))
+    runs = plan_variants(list(zip(grid(['ours: a.py', 'ours: b.py'], {}), [cfg, depth])), [0])
+    assert [(run.encoder, run.task) for run in runs] == [('ours', 'all'), ('ours', 'depth')]
+
+
+@pytest.mark.parametrize('text', [
+    '', 'a.py lr', 'a.py =3', "a.py x={'type': 'Y'}", 'a|b: a.py', 'a=b: a.py', '$x: a.py', 'a\nb: a.py'])
+def test_what_is_no_variant(text):
+    with pytest.raises(ValueError, match=r'expected .\[LABEL: \]CONFIG KEY=VALUE'):
+        split_config(text)
+
+
+def test_values_may_hold_colons():
+    assert split_config('best, by far: a.py x=http://b:80/c y=') == (
+        'best, by far', 'a.py', {'x': 'http://b:80/c', 'y': ''})
 
 
 def test_folders_of_long_options_stay_short_and_apart():
@@ -54,5 +69,6 @@ def test_runs_differ_by_seed_and_are_grouped_by_what_is_measured():
 
 def test_configs_of_one_name_would_share_a_folder():
     cfg = Config(dict(train_cfg=dict(max_iters=3)))
-    with pytest.raises(GridError, match='one/a.py and other/a.py have one name'):
-        plan_variants([(Variant(path, {}), cfg) for path in ('one/a.py', 'other/a.py')], [0])
+    for texts in (['one/a.py', 'other/a.py'], ['a.py', 'again: a.py'], ['a.py x=1/2', 'a.py x=1_2']):
+        with pytest.raises(GridError, match='would share the folder a/'):
+            plan_variants([(variant, cfg) for variant in grid(texts, {})], [0])

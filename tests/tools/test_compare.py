@@ -73,7 +73,7 @@ def test_what_fails_does_not_stop_the_rest(compare, config, data, trainings, tmp
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['no.py'], 'no such config'), (['{config} lr'], 'KEY=VALUE'),
+    (['no.py'], 'no such config'), (['{config} lr'], 'KEY=VALUE'), (['ours:{config}'], '[LABEL: ]CONFIG'),
     *((['{config}', '--jobs', jobs], 'whole number from 1') for jobs in ('x', '0', '-1', '1.5')),
     *((['{config}', '--vary', vary], 'KEY=VALUE') for vary in ('lr', 'lr=1,,2', '=1'))])
 def test_mistakes(compare, config, arguments, message, capsys):

@@ -1,6 +1,7 @@
 """tools/misc/publish_model.py."""
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_metafile_entry(publish, checkpoint, tmp_path, repository, capsys):
              '--metafile', str(metafile)])
     other, model = yaml.safe_load(metafile.read_text())['Models']
     assert other == {'Name': 'other', 'Config': 'other.py'} and model['Kept'] == 1
-    assert model['Weights'].startswith('m-') and (tmp_path / model['Weights']).is_file()
+    assert Path(model['Weights']).name.startswith('m-') and Path(model['Weights']).is_file()
     assert model['Results'] == [{'Metrics': {'mIoU (%)': 12.3457, 'pixel accuracy (%)': 50.0}}]
     assert 'In Collection: CMIM' in capsys.readouterr().out
 
@@ -77,6 +78,9 @@ def test_an_encoder_whose_filters_are_bits(publish, repository, tmp_path):
     (['none.pth', 'x.pth'], 'none.pth: there is no such checkpoint'),
     (['{checkpoint}', 'x.onnx'], 'ends with .pth or .safetensors'),
     (['{checkpoint}', 'x.safetensors'], 'give --config'),
+    (['{checkpoint}', 'x.safetensors', '--config', '{checkpoint}'], 'cannot be read as a config'),
+    (['{checkpoint}', 'x.pth', '--metafile', 'none.yml'], 'no metafile with a list of Models'),
+    (['{checkpoint}', 'x.pth', '--metafile', '{checkpoint}'], 'no metafile with a list of Models'),
     (['{checkpoint}', 'x.pth', '--config', 'none.py'], 'there is no such config'),
     (['{checkpoint}', 'x.pth', '--results', '{checkpoint}'], 'is no JSON file of figures')])
 def test_mistakes_write_nothing(publish, checkpoint, tmp_path, monkeypatch, arguments, message):
@@ -84,6 +88,14 @@ def test_mistakes_write_nothing(publish, checkpoint, tmp_path, monkeypatch, argu
     with pytest.raises(ToolError, match=message):
         publish([argument.format(checkpoint=checkpoint) for argument in arguments])
     assert [path.name for path in tmp_path.iterdir()] == ['iter_9.pth']
+
+
+def test_packed_models_are_no_checkpoints(publish, repository, tmp_path):
+    for suffix in ('pth', 'safetensors'):
+        with pytest.raises(CheckpointError, match='the checkpoint that it was packed of'):
+            publish([str(repository / 'zoo/nyud_seg_r18.cmim'), str(tmp_path / f'a.{suffix}'), '--config',
+                     str(repository / 'configs/zoo/nyud_seg_r18.py')])
+    assert not [*tmp_path.iterdir()]
 
 
 def test_no_checkpoint_of_a_training(publish, tmp_path):

@@ -8,19 +8,18 @@ still a checkpoint to train on from. It holds what the config evaluates, not wha
 """
 import hashlib
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import yaml
-from mmengine.config import Config
 
 import cmim_mm  # noqa: F401  (allows what checkpoints of MMEngine hold)
 from cmim_mm.atomic import write_atomically
 from cmim_mm.benchmark.figures import METRICS, shown_metrics
 from cmim_mm.deploy.packing import trained_model
-from cmim_mm.engine.cli import ToolError, parse_args, run
+from cmim_mm.engine.cli import ToolError, load_config, parse_args, run
 from cmim_mm.publish import one_bit, stripped, to_bytes
 
 
@@ -37,8 +36,8 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def publish(in_file: str, out_file: str, config: Optional[str]) -> Path:
-    """Writes the stripped checkpoint; returns where."""
+def published(in_file: str, out_file: str, config: Optional[str]) -> tuple[Path, bytes]:
+    """Where the stripped checkpoint goes, and its bytes."""
     if not Path(in_file).is_file():
         raise ToolError(f'{in_file}: there is no such checkpoint')
     out = Path(out_file)
@@ -49,10 +48,10 @@ def publish(in_file: str, out_file: str, config: Optional[str]) -> Path:
     elif config is None:
         raise ToolError(f'{out_file}: which filters are binary stands in the config; give --config FILE')
     else:
-        data = one_bit(trained_model(Config.fromfile(config), in_file)[0])
-    path = out.with_name(f'{out.stem}-{hashlib.sha256(data).hexdigest()[:8]}{out.suffix}')
-    write_atomically(data, path)
-    return path
+        cfg = load_config(Namespace(config=config, cfg_options=None, data_root=None))
+        model, _, meta = trained_model(cfg, in_file)
+        data = one_bit(model, meta)
+    return out.with_name(f'{out.stem}-{hashlib.sha256(data).hexdigest()[:8]}{out.suffix}'), data
 
 
 def entry(weights: Path, config: Optional[str], results: Optional[str]) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def entry(weights: Path, config: Optional[str], results: Optional[str]) -> dict[
         found['Config'] = config
     if results:
         found['Results'] = [{'Metrics': read_metrics(results)}]
-    return {**found, 'Weights': weights.name}
+    return {**found, 'Weights': weights.as_posix()}
 
 
 def read_metrics(path: str) -> dict[str, float]:
@@ -79,33 +78,34 @@ def read_metrics(path: str) -> dict[str, float]:
     return {METRICS[name].title if name in METRICS else name: round(figures[name], 4) for name in names}
 
 
-def put(model: dict[str, Any], metafile: str) -> None:
-    """Replaces the metafile's model of the same config, or adds one."""
+def with_entry(model: dict[str, Any], metafile: str) -> bytes:
+    """The metafile's content with the model in the place of the one of the same config, or added."""
     try:
         content = yaml.safe_load(Path(metafile).read_text())
         models = content['Models']
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        same = [i for i, other in enumerate(models)
+                if other.get('Config', other.get('Name')) == model.get('Config', model['Name'])]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f'--metafile {metafile}: is no metafile with a list of Models ({error})') from error
-    same = [i for i, other in enumerate(models)
-            if other.get('Config', other.get('Name')) == model.get('Config', model['Name'])]
     if same:
         models[same[0]] = {**models[same[0]], **model}
     else:
         models.append(model)
-    write_atomically(yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode(), metafile)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(make_parser(), argv)
-    # Everything is read before anything is written.
-    entry(Path(args.out_file), args.config, args.results)
-    path = publish(args.in_file, args.out_file, args.config)
+    path, data = published(args.in_file, args.out_file, args.config)
     model = entry(path, args.config, args.results)
+    files = {path: data}
     if args.metafile:
-        put(model, args.metafile)
+        files[Path(args.metafile)] = with_entry(model, args.metafile)
+    for file, content in files.items():  # all that can be wrong was found before
+        write_atomically(content, file)
     print(yaml.safe_dump([model], sort_keys=False, allow_unicode=True), end='')
-    before, after = (Path(file).stat().st_size / 1e6 for file in (args.in_file, path))
-    print(f'{path}: {after:.1f} MB, from {before:.1f} MB')
+    before = Path(args.in_file).stat().st_size / 1e6
+    print(f'{path}: {len(data) / 1e6:.1f} MB, from {before:.1f} MB')
 
 
 if __name__ == '__main__':
