@@ -1,5 +1,5 @@
-# The first part of the training of zoo/nyud_seg_r18.cmim: half the size, 3,000 steps in rescaled crops, from the
-# encoder of pretrain/reactnet_r18_unlabelled.py after 1,600 steps (its card has the commands).
+# The first part of the training of zoo/nyud_seg_r18.cmim: half the size, 3,000 steps in rescaled crops, from
+# the encoder of pretrain/reactnet_r18_unlabelled.py after 1,600 steps (its card has the commands).
 _base_ = '../study/seg.py'
 model = dict(backbone=dict(init_cfg=dict(
     type='Pretrained', checkpoint='work_dirs/reactnet_r18_unlabelled/iter_1600.pth', prefix='backbone.')))
