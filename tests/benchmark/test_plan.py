@@ -143,7 +143,7 @@ modes = dict(finetune={{'optim_wrapper.optimizer.lr': 2e-3}}, linear={{}})''')
             rates[mode, encoder] = wrapper.optimizer.lr, wrapper.get('paramwise_cfg')
     assert rates['finetune', 'plain'] == (2e-3, None)
     assert rates['finetune', 'low'] == (3e-3, dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
-    assert rates['linear', 'low'] == rates['linear', 'plain'] == (1e-3, None)
+    assert rates['linear', 'low'] == rates['linear', 'plain'] == (4e-3, None)
 
 
 @pytest.mark.parametrize('text, message', [
