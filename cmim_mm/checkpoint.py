@@ -45,7 +45,7 @@ from .bit_weights import expand_bit_weights
 from .checkpoint_forms import with_state_dict
 from .deploy.checkpoint import as_checkpoint, fill_if_packed
 from .deploy.format import is_packed, read
-from .safetensors_file import is_safetensors, read_metadata, read_safetensors
+from .safetensors_file import is_safetensors, read_safetensors
 
 #: What the weights-only unpickler says when it meets code rather than data.
 _FOUND_CODE = re.compile(
@@ -82,7 +82,7 @@ def load_checkpoint_file(file: Union[str, Path, io.BytesIO], map_location: Any =
         return as_checkpoint(read(file, name))
     try:
         if is_safetensors(file):
-            checkpoint = expand_bit_weights(read_safetensors(file), read_metadata(file))
+            checkpoint = expand_bit_weights(*read_safetensors(file))
             if isinstance(map_location, (str, torch.device)):
                 state = checkpoint['state_dict']
                 checkpoint['state_dict'] = {key: tensor.to(map_location) for key, tensor in state.items()}

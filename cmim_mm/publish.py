@@ -68,20 +68,19 @@ def one_bit(model: nn.Module, meta: Mapping[str, Any]) -> bytes:
     return encode_bit_weights(model.state_dict(), [*filters], _kept(meta))
 
 
+@torch.no_grad()
 def _reduce_to_bits(name: str, conv: BinaryConv2d) -> None:
     """w -> mean|w_o| s, of which the layer must make the same binary weight as before."""
     if not conv.weight.isfinite().all():
         raise CheckpointError(f'{name} holds NaN or infinite numbers: its training diverged')
-    method = type(conv.binarizer).__name__
     try:
         before = conv.weight_form()
     except ValueError as error:
         raise CheckpointError(f'{name}: {error}') from error
-    magnitude = conv.weight.detach().abs().mean((1, 2, 3), keepdim=True)
-    conv.weight.data.copy_(before.sign.detach() * magnitude)
+    conv.weight.copy_(before.sign * conv.weight.abs().mean((1, 2, 3), keepdim=True))
     if not torch.allclose(conv.weight_form().value(), before.value()):
-        raise CheckpointError(f'{name}: {method} makes other weights of the signs of its own, so that bits '
-                              'are no checkpoint to train on from: write a .pth file')
+        raise CheckpointError(f'{name}: {type(conv.binarizer).__name__} makes other weights of the signs of '
+                              'its own, so that bits are no checkpoint to train on from: write a .pth file')
 
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,14 +67,14 @@ def is_safetensors(file: Union[str, Path, io.BytesIO]) -> bool:
     return start[8:] == b'{' and start[4:8] == bytes(4)
 
 
-def read_safetensors(file: Union[str, Path, io.BytesIO]) -> dict[str, Tensor]:
-    """Name -> tensor, on the CPU.
+def read_safetensors(file: Union[str, Path, io.BytesIO]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Name -> tensor, on the CPU, and the metadata.
 
     Raises:
         FileRefused: As :func:`parse`.
         OSError: It cannot be opened.
     """
-    return parse(file.getvalue() if isinstance(file, io.BytesIO) else Path(file).read_bytes())[0]
+    return parse(file.getvalue() if isinstance(file, io.BytesIO) else Path(file).read_bytes())
 
 
 def read_metadata(file: Union[str, Path, io.BytesIO]) -> dict[str, str]:

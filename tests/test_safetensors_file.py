@@ -15,7 +15,7 @@ STATE = {'f32': torch.randn(2, 3), 'f16': torch.randn(3).half(), 'bf16': torch.r
 
 
 def test_reads_what_was_written():
-    read = read_safetensors(io.BytesIO(safetensors_bytes(STATE)))
+    read, _ = read_safetensors(io.BytesIO(safetensors_bytes(STATE)))
     assert read.keys() == STATE.keys()
     for name, value in STATE.items():
         assert read[name].dtype == value.dtype and torch.equal(read[name], value), name

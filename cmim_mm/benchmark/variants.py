@@ -30,8 +30,8 @@ class Variant(NamedTuple):
     label: str = ''
 
     def __str__(self) -> str:
-        options = (f'{key}={value}' for key, value in self.options.items())
-        return f"'{' '.join([*([f'{self.label}:'] if self.label else []), self.config, *options])}'"
+        label = f'{self.label}: ' if self.label else ''
+        return f"'{' '.join([label + self.config, *_pairs(self.options)])}'"
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Variant(NamedTuple):
     @property
     def folder(self) -> str:
         """Its work folder below ``runs/``; equal for equal variants only."""
-        text = ' '.join(f'{key}={value}' for key, value in self.options.items())
+        text = ' '.join(_pairs(self.options))
         name = re.sub(r'[^\w=.,-]+', '_', text) or 'as_is'
         if len(name) > 120:  # file systems end at 255
             name = f'{name[:100]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}'
@@ -78,7 +78,12 @@ def split_config(text: str) -> tuple[str, str, dict[str, str]]:
     return label or '', path, dict(option.split('=', 1) for option in options.split())
 
 
+def _pairs(options: Mapping[str, str]) -> list[str]:
+    return [f'{key}={value}' for key, value in options.items()]
+
+
 def _named(name: str, options: Mapping[str, str]) -> str:
+    """With the last part of each key."""
     return ' '.join([name, *(f'{key.rpartition(".")[2]}={value}' for key, value in options.items())])
 
 

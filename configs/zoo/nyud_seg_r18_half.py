@@ -3,15 +3,8 @@
 _base_ = '../study/seg.py'
 model = dict(backbone=dict(init_cfg=dict(
     type='Pretrained', checkpoint='work_dirs/reactnet_r18_unlabelled/iter_1600.pth', prefix='backbone.')))
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='cmim_mm.LoadNYUDLabel'),
-    dict(type='cmim_mm.RandomRescaleCrop', ratio_range=(1.0, 1.5)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='cmim_mm.PackDenseInputs'),
-]
-train_dataloader = dict(dataset=dict(dataset=dict(pipeline=train_pipeline)))
+_base_.train_pipeline.insert(2, dict(type='cmim_mm.RandomRescaleCrop', ratio_range=(1.0, 1.5)))
+train_dataloader = dict(dataset=dict(dataset=dict(pipeline=_base_.train_pipeline)))
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
 train_cfg = dict(max_iters=3000, val_interval=3000, val_begin=3001)
 param_scheduler = [
