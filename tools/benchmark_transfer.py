@@ -41,7 +41,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         grid = Grid(args.grid)
         runs, lists = plan_grid(grid, Path(args.work_dir), args.data_root, args.pretrain_root)
         if args.dry_run:
-            return print_estimate(runs, args.jobs)
+            folder = Path(args.work_dir).absolute()
+            return print_estimate(runs, {str(folder / path): text for path, text in lists.items()}, args.jobs)
         manifest = make_manifest(
             Path(args.grid).stem, runs, dict.fromkeys(grid.tasks, grid.baseline), argv,
             held_out=grid.held_out, checkpoint=grid.checkpoint, from_scratch=grid.from_scratch)

@@ -1,7 +1,8 @@
 """What a grid would run, what its networks cost, and about how long it takes, from a few timed steps."""
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Optional
 
 from mmengine.config import Config
@@ -10,6 +11,7 @@ from mmengine.runner import Runner
 from rich.progress import track
 
 from cmim_mm.checkpoint import CheckpointError
+from cmim_mm.datasets.data_root import dataset_cfgs
 from cmim_mm.engine.cli import build_runner, format_table
 
 from .plan import TRIVIAL, Run
@@ -27,8 +29,14 @@ class Estimate(NamedTuple):
     total: float
 
 
-def print_estimate(runs: Sequence[Run], jobs: int) -> None:
-    """Prints a line for each kind of run, and the sum."""
+def print_estimate(runs: Sequence[Run], lists: Mapping[str, str], jobs: int) -> None:
+    """Prints a line for each kind of run, and the sum.
+
+    Args:
+        runs: Of the grid.
+        lists: Their lists of images, which are not written yet: path -> text.
+        jobs: Runs at a time.
+    """
     groups: dict[tuple, list[Run]] = {}
     for run in runs:
         if run.kind != TRIVIAL:
@@ -36,7 +44,7 @@ def print_estimate(runs: Sequence[Run], jobs: int) -> None:
     rows, seconds, unknown = [], 0.0, 0
     timed = track(groups.items(), 'timing a few steps of each', total=len(groups))
     for (kind, encoder, task, mode), group in timed:
-        estimate = measure(group[0])
+        estimate = measure(group[0], lists)
         if estimate is None:
             unknown += len(group)
             figures = ['-'] * 5
@@ -55,7 +63,7 @@ def print_estimate(runs: Sequence[Run], jobs: int) -> None:
               'epochs')
 
 
-def measure(run: Run) -> Optional[Estimate]:
+def measure(run: Run, lists: Mapping[str, str]) -> Optional[Estimate]:
     """Trains and tests a few batches; None where the run needs another's weights, or counts epochs."""
     if not run.steps:
         return None
@@ -66,8 +74,9 @@ def measure(run: Run) -> Optional[Estimate]:
     cfg.log_level, cfg.experiment_name = 'ERROR', run.name.replace('/', '_')
     with tempfile.TemporaryDirectory() as folder:
         cfg.work_dir = folder
+        _write_lists(cfg, lists, Path(folder))
         try:
-            runner = build_runner(cfg, 'none')
+            runner = build_runner(cfg, 'none', verbose=True)  # no lines of progress
             clock = _Clock()
             runner.register_hook(clock)
             runner.train()
@@ -76,6 +85,14 @@ def measure(run: Run) -> Optional[Estimate]:
         step = (clock.ticks[-1] - clock.ticks[0]) / STEPS
         tested = _test_seconds(runner) if cfg.get('test_dataloader') else 0
         return Estimate(image_cost(runner, cfg), step, step * run.steps + tested)
+
+
+def _write_lists(cfg: Config, lists: Mapping[str, str], folder: Path) -> None:
+    for dataset in dataset_cfgs(cfg):
+        path = dataset.get('ann_file')
+        if path in lists:
+            dataset['ann_file'] = str(folder / Path(path).name)
+            Path(dataset['ann_file']).write_text(lists[path])
 
 
 def _test_seconds(runner: Runner) -> float:

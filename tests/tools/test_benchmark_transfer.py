@@ -158,14 +158,19 @@ def test_page_in_a_browser(finished, tmp_path, width):
     assert found['wide'] <= max(width, 500)  # chromium's narrowest window; tables scroll by themselves
 
 
-def test_watch_and_dry_run_run_nothing(finished, call, capsys):
+def test_watch_runs_nothing(finished, call, capsys):
     before = (finished / 'results.jsonl').read_bytes()
     call('--watch')
     assert '11 of 11 runs finished' in capsys.readouterr().out
-    call('--dry-run')
+    assert (finished / 'results.jsonl').read_bytes() == before
+
+
+def test_dry_run_of_shares_whose_lists_are_not_written_yet(call, tmp_path, capsys):
+    call('--dry-run', '--work-dir', str(tmp_path / 'new'))
     out = capsys.readouterr().out
     assert '| rooms   | depth        | linear | 2    |' in out and 'about' in out
-    assert (finished / 'results.jsonl').read_bytes() == before
+    assert 'cannot be timed' not in out
+    assert 'Training' not in out and not (tmp_path / 'new').exists()
 
 
 @pytest.mark.parametrize('change, message', [
