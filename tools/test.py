@@ -17,7 +17,6 @@ from mmseg.evaluation import IoUMetric as SegIoUMetric
 from cmim_mm.datasets.data_root import dataset_cfgs
 from cmim_mm.deploy.format import is_packed
 from cmim_mm.deploy.labels import labels_alone, predicts_labels
-from cmim_mm.deploy.memory import keep_memory
 from cmim_mm.engine.cli import (
     ToolError,
     add_config_arguments,
@@ -120,7 +119,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if is_packed(args.checkpoint) and predicts_labels(model) and read_labels_alone(runner):
         labels_alone(model)  # with --tta it is no segmentor, and needs logits to average
-    keep_memory()
     metrics = runner.test()
     if is_main_process():
         print(format_table(['metric', 'value'], list(metrics.items())))

@@ -8,8 +8,9 @@ _OPTIONS = {-4: 0, -1: 2_000_000_000}
 def keep_memory() -> bool:
     """Lets this process keep the memory of large tensors for the next ones.
 
-    glibc maps each block above 32 MB anew, and the system fills it with zeros page by page: for the logits of
-    40 classes at 480x640 that lasts as long as the network before them. It costs nothing but that memory once
+    glibc maps each block above 32 MB anew, and gives what is free at the heap's end back at once; the system
+    fills new pages with zeros, one by one. For the logits of 40 classes at 480x640 that lasts as long as the
+    network before them, in a training step of ours it is a twentieth. It costs nothing but that memory once
     used is not given back; it holds for the whole process, so libraries do not call it, programs do.
 
     Returns:

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from cmim_mm.datasets.data_root import dataset_cfgs, set_data_root
 from cmim_mm.deploy.format import is_packed, read
+from cmim_mm.deploy.memory import keep_memory
 from cmim_mm.engine.console import QuietRunner, hide_warnings_of_others
 from cmim_mm.engine.distributed import setup_launcher
 from cmim_mm.engine.failure import ToolError, expected_message, run
@@ -162,6 +163,9 @@ def check_folder(path: Union[str, Path], argument: str) -> None:
 def build_runner(cfg: Config, launcher: str, verbose: bool = False, shown: Sequence[str] = ()) -> Runner:
     """Joins the other processes of the launcher, then builds the Runner (or what ``runner_type`` names).
 
+    The process keeps the memory of large tensors from here on: a training step on a CPU would else take
+    thousands of new pages from the system.
+
     Args:
         cfg: Config of the run.
         launcher: As ``--launcher``.
@@ -169,6 +173,7 @@ def build_runner(cfg: Config, launcher: str, verbose: bool = False, shown: Seque
         shown: Modules whose records are shown even so.
     """
     check_folder(cfg.work_dir, '--work-dir')
+    keep_memory()
     try:
         setup_launcher(cfg, launcher)
     except (ValueError, RuntimeError) as error:
