@@ -29,6 +29,19 @@ def read_curves(folder: Path, points: int = POINTS) -> dict[str, list[tuple[int,
     return {name: _thinned(sorted(curve.items()), points) for name, curve in sorted(curves.items())}
 
 
+def read_probes(folder: Path) -> dict[str, float]:
+    """Name such as ``probe/bound/layer3.1.conv2`` -> what ``ProbeHook`` measured last; of flips the total.
+
+    Args:
+        folder: Work folder of the training.
+    """
+    found: dict[str, float] = {}
+    for record in _records(folder):
+        found.update((key, value) for key, value in record.items() if key.startswith('probe/')
+                     and not (key.startswith('probe/flips/') and key != 'probe/flips/total'))
+    return found
+
+
 def last_step(folder: Path) -> int:
     """The last training step that was logged, 0 before the first."""
     return max((record['step'] for record in _records(folder)), default=0)

@@ -24,7 +24,7 @@ from cmim_mm.last_checkpoint import last_checkpoint
 from cmim_mm.models.pretrained import check_weights
 from cmim_mm.publish import strip_to
 
-from .curves import read_curves
+from .curves import read_curves, read_probes
 from .figures import figures, read_sums
 from .machine import machine, versions
 from .plan import TRIVIAL
@@ -89,11 +89,12 @@ def train_and_test(entry: Mapping[str, Any], folder: Path, tools: Path) -> dict[
         strip_to(_chosen(folder, entry['checkpoint']), folder / 'checkpoint.pth')
     trained = time.time()
     done = {'curves': read_curves(folder), 'train_seconds': trained - started, 'resumed_from': step}
+    probes = read_probes(folder)
     tested = _test_config(config, folder, entry['painted'])
     if tested.test_dataloader is None:  # trained without labels
-        return {'metrics': {}, **done}
+        return {'metrics': probes, **done}
     metrics, cost = test(tested, str(folder / 'checkpoint.pth'))
-    return {'metrics': {**metrics, **_figures(folder)}, 'cost': cost, **done}
+    return {'metrics': {**metrics, **_figures(folder), **probes}, 'cost': cost, **done}
 
 
 def test(cfg: Config, checkpoint: str) -> tuple[dict[str, float], dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Learning curves from the logs of resumed and broken-off trainings."""
 import json
 
-from cmim_mm.benchmark.curves import last_step, read_curves
+from cmim_mm.benchmark.curves import last_step, read_curves, read_probes
 
 
 def log(folder, run, *records, tail=''):
@@ -19,6 +19,15 @@ def test_a_resumed_run_is_one_curve(tmp_path):
     assert last_step(tmp_path) == 3
 
 
+def test_probes_are_those_of_the_end(tmp_path):
+    log(tmp_path, '20260101_000000', {'probe/ceiling': 3.0, 'probe/knn/layer1': 9.0, 'step': 0},
+        {'lr': 0.1, 'loss': 3, 'step': 1})
+    log(tmp_path, '20260101_000001', {'accuracy/top1': 10.0, 'step': 2},
+        {'probe/ceiling': 3.0, 'probe/knn/layer1': 20.0, 'probe/flips/layer1': 2.0, 'probe/flips/total': 1.0,
+         'step': 2})
+    assert read_probes(tmp_path) == {'probe/ceiling': 3.0, 'probe/knn/layer1': 20.0, 'probe/flips/total': 1.0}
+
+
 def test_long_curves_keep_their_ends(tmp_path):
     log(tmp_path, 'run', *({'lr': 1, 'loss': float(i), 'step': i} for i in range(1001)))
     curve = read_curves(tmp_path, points=11)['loss']
@@ -26,4 +35,4 @@ def test_long_curves_keep_their_ends(tmp_path):
 
 
 def test_no_log(tmp_path):
-    assert read_curves(tmp_path) == {} and last_step(tmp_path) == 0
+    assert read_curves(tmp_path) == read_probes(tmp_path) == {} and last_step(tmp_path) == 0

@@ -65,6 +65,7 @@ def test_every_run_has_its_line(finished):
     record = records['segmentation/linear/share50/rooms/seed1']
     assert {'mIoU', 'aAcc', 'mAcc'} <= record['metrics'].keys() and record['cost']['ops'] > 0
     assert [step for step, _ in record['curves']['loss']] == [1, 2] and len(record['curves']['mIoU']) == 1
+    assert any(name.startswith('probe/bound/') for name in records['pretrain/rooms']['metrics'])
     assert records['trivial/depth']['predictor'].startswith('mean depth')
     assert 'torch' in record['versions'] and record['machine']['cores']
     progress = read_progress(store)
