@@ -91,7 +91,8 @@ def test_a_plot_of_rows_of_one_name_is_refused(page):
         plots(page)
 
 
-def test_the_tables_of_the_docs_are_those_of_their_stores(repository):
-    page = repository / 'docs/results.md'
+@pytest.mark.parametrize('name', ['results.md', 'search.md'])
+def test_the_tables_of_the_docs_are_those_of_their_stores(repository, name):
+    page = repository / 'docs' / name
     assert fill(page) == page.read_text()
     assert all(path.is_file() for path in plots(page))
