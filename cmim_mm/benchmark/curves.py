@@ -38,7 +38,7 @@ def read_probes(folder: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for record in _records(folder):
         found.update((key, value) for key, value in record.items() if key.startswith('probe/')
-                     and not (key.startswith('probe/flips/') and key != 'probe/flips/total'))
+                     and (key == 'probe/flips/total' or not key.startswith('probe/flips/')))
     return found
 
 
